@@ -1,0 +1,26 @@
+/**
+ * Every kernel, in the order in which data flows through them.
+ *
+ * Dimension letters, here and nowhere else:
+ *   B batch          T time steps      I input features    H hidden units     O outputs
+ *   N samples or the length of an array                    K clients          P parameters
+ *   A attention units
+ *
+ * Sequences are (T,B,·), row-major float32. Signatures are name(outputs…, inputs…, dimensions…);
+ * pointers are byte addresses. The gradient of v is dv. A forward kernel assigns its outputs, a
+ * backward kernel adds to its gradients. Kernels trust their arguments: TypeScript checks them once.
+ */
+export { panelFloats, pack, packTransposed, gemm, gemmBias, gemmOuter } from "./gemm";
+export { lstmForwardScratch, lstmBackwardScratch, lstmForward, lstmBackward } from "./lstm";
+export { attentionScratch, attentionForward, attentionBackward } from "./attention";
+export { denseScratch, denseForward, denseBackward } from "./dense";
+export { dropoutForward, dropoutBackward, uniform, philox } from "./random";
+export { softmax, softmaxCrossEntropy, mse, huber } from "./loss";
+export { proximal, clipNorm, adam, sgd } from "./optimizer";
+export { latticeEncode, latticeAdd, latticeMean, applyUpdate, average32Add } from "./aggregate";
+export { sine, cosine, exponential, logarithm } from "./elementary";
+
+/** Where the module's static data end and the arena may begin. */
+export function heapBase(): usize {
+  return __heap_base;
+}

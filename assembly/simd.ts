@@ -1,0 +1,71 @@
+/**
+ * The small vector vocabulary that the kernels are written in.
+ *
+ * A vector is four float32 lanes. Kernels use raw pointers (usize, in bytes); `offset` arguments of
+ * load and store must be compile-time constants.
+ *
+ * WebAssembly has no flush-to-zero mode, and one denormal operand makes an operation up to 70 times
+ * slower (docs/lstm.md, "Denormals"), so everything that decays is flushed explicitly.
+ */
+
+/** Below this a state or a gradient counts as zero: 2^-63 = sqrt(FLT_MIN), so that the product of two kept values is normal. */
+export const FLUSH: f32 = 1.0842021724855044e-19;
+
+/** acc + a * b: two roundings in the `simd` build, fused in the `relaxed` build. The one place that knows. */
+@inline
+export function madd(a: v128, b: v128, acc: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, acc);
+  return f32x4.add(acc, f32x4.mul(a, b));
+}
+
+/** Zero where |v| < threshold. NaN stays NaN: the comparison is false for it. */
+@inline
+export function flushBelow(v: v128, threshold: v128): v128 {
+  return v128.andnot(v, f32x4.lt(f32x4.abs(v), threshold));
+}
+
+@inline
+export function flush(v: v128): v128 {
+  return flushBelow(v, f32x4.splat(FLUSH));
+}
+
+/** The same for one float, for tails. */
+@inline
+export function flushScalar(v: f32): f32 {
+  return abs(v) < FLUSH ? 0 : v;
+}
+
+/** min(max(v, low), high). The value stands first: that operand order keeps NaN, the other hides it. */
+@inline
+export function clamp(v: v128, low: v128, high: v128): v128 {
+  return f32x4.pmin(f32x4.pmax(v, low), high);
+}
+
+/** Sum of the four lanes, in a fixed order: (0 + 1) + (2 + 3). */
+@inline
+export function sumLanes(v: v128): f32 {
+  return (f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1)) + (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3));
+}
+
+/** Store the first `count` (1 to 4) lanes. The one place for the tails of vectors. */
+@inline
+export function storeLanes(pointer: usize, v: v128, count: i32): void {
+  if (count >= 4) {
+    v128.store(pointer, v);
+    return;
+  }
+  f32.store(pointer, f32x4.extract_lane(v, 0));
+  if (count > 1) f32.store(pointer, f32x4.extract_lane(v, 1), 4);
+  if (count > 2) f32.store(pointer, f32x4.extract_lane(v, 2), 8);
+}
+
+/** Load the first `count` (1 to 4) lanes, the rest zero. */
+@inline
+export function loadLanes(pointer: usize, count: i32): v128 {
+  if (count >= 4) return v128.load(pointer);
+  let v = f32x4.splat(0);
+  v = f32x4.replace_lane(v, 0, f32.load(pointer));
+  if (count > 1) v = f32x4.replace_lane(v, 1, f32.load(pointer, 4));
+  if (count > 2) v = f32x4.replace_lane(v, 2, f32.load(pointer, 8));
+  return v;
+}

@@ -1,0 +1,295 @@
+/**
+ * Plain float64 definitions of what the kernels compute, written to be read and not to be fast.
+ *
+ * Arrays are row-major; sequences are (T,B,·); the letters are those of assembly/index.ts. Backward
+ * functions return fresh gradients, one object with the names of the inputs. The gradient of v is dv.
+ */
+export type Vector = ArrayLike<number>;
+
+const zeros = (length: number) => new Float64Array(length);
+const sum = (values: Iterable<number>) => [...values].reduce((total, value) => total + value, 0);
+
+export const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
+
+/** The activations, each with its derivative as a function of the output. Their place is the kernels' code. */
+export const activations = [
+  { name: "linear", value: (x: number) => x, slope: () => 1 },
+  { name: "relu", value: (x: number) => Math.max(x, 0), slope: (y: number) => (y > 0 ? 1 : 0) },
+  { name: "tanh", value: Math.tanh, slope: (y: number) => 1 - y * y },
+  { name: "sigmoid", value: sigmoid, slope: (y: number) => y * (1 - y) },
+];
+
+/** C (M,N) = A (M,K) · B (K,N). */
+export function product(A: Vector, B: Vector, M: number, N: number, K: number): Float64Array {
+  const C = zeros(M * N);
+  for (let m = 0; m < M; m++) {
+    for (let n = 0; n < N; n++) {
+      for (let k = 0; k < K; k++) C[m * N + n] += A[m * K + k] * B[k * N + n];
+    }
+  }
+  return C;
+}
+
+/** A (M,N) as (N,M). */
+export function transpose(A: Vector, M: number, N: number): Float64Array {
+  const result = zeros(M * N);
+  for (let m = 0; m < M; m++) for (let n = 0; n < N; n++) result[n * M + m] = A[m * N + n];
+  return result;
+}
+
+/** Column sums of A (M,N): (N). */
+export function columnSums(A: Vector, M: number, N: number): Float64Array {
+  const result = zeros(N);
+  for (let m = 0; m < M; m++) for (let n = 0; n < N; n++) result[n] += A[m * N + n];
+  return result;
+}
+
+// ---- LSTM, one direction -------------------------------------------------------------------------
+
+export interface LstmInput {
+  /** x (T,B,I), W (4H,I), R (4H,H), b (8H) = [Wb, Rb]; gates i, o, f, c. */
+  x: Vector; W: Vector; R: Vector; b: Vector;
+  T: number; B: number; I: number; H: number;
+  reverse?: boolean;
+}
+
+/**
+ * One direction of an LSTM over a whole sequence, from a zero state. Returns h (T,B,H), c (T,B,H) and
+ * the activated gates (T,B,4H), all at the steps of x: in reverse, h[T-1] is the first to be computed.
+ */
+export function lstmForward({ x, W, R, b, T, B, I, H, reverse = false }: LstmInput) {
+  const h = zeros(T * B * H);
+  const c = zeros(T * B * H);
+  const gates = zeros(T * B * 4 * H);
+  for (let step = 0; step < T; step++) {
+    const t = reverse ? T - 1 - step : step;
+    const before = step === 0 ? -1 : reverse ? t + 1 : t - 1;
+    for (let batch = 0; batch < B; batch++) {
+      const x_tb = (t * B + batch) * I;
+      const h_tb = (t * B + batch) * H;
+      const h_before = (before * B + batch) * H;
+      const gates_tb = (t * B + batch) * 4 * H;
+      for (let row = 0; row < 4 * H; row++) {
+        let z = b[row] + b[4 * H + row];
+        for (let i = 0; i < I; i++) z += W[row * I + i] * x[x_tb + i];
+        if (before >= 0) for (let j = 0; j < H; j++) z += R[row * H + j] * h[h_before + j];
+        gates[gates_tb + row] = row < 3 * H ? sigmoid(z) : Math.tanh(z);
+      }
+      for (let j = 0; j < H; j++) {
+        const [i, o, f, g] = [0, 1, 2, 3].map((gate) => gates[gates_tb + gate * H + j]);
+        c[h_tb + j] = i * g + (before >= 0 ? f * c[h_before + j] : 0);
+        h[h_tb + j] = o * Math.tanh(c[h_tb + j]);
+      }
+    }
+  }
+  return { h, c, gates };
+}
+
+/** Gradients of Σ dh · h, for the dh (T,B,H) given at every step: dx, dW, dR and db (8H), both halves of which are equal. */
+export function lstmBackward(dh: Vector, input: LstmInput) {
+  const { x, W, R, T, B, I, H, reverse = false } = input;
+  const { h, c, gates } = lstmForward(input);
+  const dx = zeros(T * B * I);
+  const dW = zeros(4 * H * I);
+  const dR = zeros(4 * H * H);
+  const db = zeros(8 * H);
+  for (let batch = 0; batch < B; batch++) {
+    let dh_next = zeros(H);
+    let dc_next = zeros(H);
+    for (let step = T - 1; step >= 0; step--) {
+      const t = reverse ? T - 1 - step : step;
+      const before = step === 0 ? -1 : reverse ? t + 1 : t - 1;
+      const x_tb = (t * B + batch) * I;
+      const h_tb = (t * B + batch) * H;
+      const h_before = (before * B + batch) * H;
+      const gates_tb = (t * B + batch) * 4 * H;
+      const dz = zeros(4 * H);
+      const dc_before = zeros(H);
+      for (let j = 0; j < H; j++) {
+        const [i, o, f, g] = [0, 1, 2, 3].map((gate) => gates[gates_tb + gate * H + j]);
+        const tanhC = Math.tanh(c[h_tb + j]);
+        const dh_j = dh[h_tb + j] + dh_next[j];
+        const dc_j = dc_next[j] + dh_j * o * (1 - tanhC * tanhC);
+        dz[j] = dc_j * g * i * (1 - i);
+        dz[H + j] = dh_j * tanhC * o * (1 - o);
+        dz[2 * H + j] = before >= 0 ? dc_j * c[h_before + j] * f * (1 - f) : 0;
+        dz[3 * H + j] = dc_j * i * (1 - g * g);
+        dc_before[j] = dc_j * f;
+      }
+      const dh_before = zeros(H);
+      for (let row = 0; row < 4 * H; row++) {
+        db[row] += dz[row];
+        db[4 * H + row] += dz[row];
+        for (let i = 0; i < I; i++) {
+          dW[row * I + i] += dz[row] * x[x_tb + i];
+          dx[x_tb + i] += dz[row] * W[row * I + i];
+        }
+        if (before < 0) continue;
+        for (let j = 0; j < H; j++) {
+          dR[row * H + j] += dz[row] * h[h_before + j];
+          dh_before[j] += dz[row] * R[row * H + j];
+        }
+      }
+      dh_next = dh_before;
+      dc_next = dc_before;
+    }
+  }
+  return { dx, dW, dR, db };
+}
+
+// ---- Attention -----------------------------------------------------------------------------------
+
+export interface AttentionInput {
+  /** h (T,B,D), W (A,D), b (A), v (A), c (1). */
+  h: Vector; W: Vector; b: Vector; v: Vector; c: number;
+  T: number; B: number; D: number; A: number;
+}
+
+/** context (B,D) = Σ_t α_tb h_tb; α (T,B) = softmax over t of v · u_tb + c; u (T,B,A) = tanh(W h_tb + b). */
+export function attentionForward({ h, W, b, v, c, T, B, D, A }: AttentionInput) {
+  const u = product(h, transpose(W, A, D), T * B, A, D).map((z, index) => Math.tanh(z + b[index % A]));
+  const scores = product(u, v, T * B, 1, A).map((score) => score + c);
+  const alpha = transpose(softmax(transpose(scores, T, B), B, T), B, T);
+  const context = zeros(B * D);
+  for (let tb = 0; tb < T * B; tb++) for (let d = 0; d < D; d++) context[(tb % B) * D + d] += alpha[tb] * h[tb * D + d];
+  return { context, alpha, u };
+}
+
+/** Gradients of Σ dcontext · context. That of c is zero: softmax does not see a constant. */
+export function attentionBackward(dcontext: Vector, input: AttentionInput) {
+  const { h, W, v, T, B, D, A } = input;
+  const { alpha, u } = attentionForward(input);
+  const dh = zeros(T * B * D);
+  const dalpha = zeros(T * B);
+  const mean = zeros(B);
+  for (let tb = 0; tb < T * B; tb++) {
+    for (let d = 0; d < D; d++) {
+      dh[tb * D + d] = alpha[tb] * dcontext[(tb % B) * D + d];
+      dalpha[tb] += dcontext[(tb % B) * D + d] * h[tb * D + d];
+    }
+    mean[tb % B] += alpha[tb] * dalpha[tb];
+  }
+  const dscores = dalpha.map((value, tb) => alpha[tb] * (value - mean[tb % B]));
+  const dz = u.map((value, index) => dscores[Math.floor(index / A)] * v[index % A] * (1 - value * value));
+  product(dz, W, T * B, D, A).forEach((value, index) => (dh[index] += value));
+  return {
+    dh,
+    dW: product(transpose(dz, T * B, A), h, A, D, T * B),
+    db: columnSums(dz, T * B, A),
+    dv: product(transpose(u, T * B, A), dscores, A, 1, T * B),
+  };
+}
+
+// ---- Dense ---------------------------------------------------------------------------------------
+
+export interface DenseInput {
+  /** x (B,I), W (O,I), b (O); `activation` is an index into `activations`. */
+  x: Vector; W: Vector; b: Vector;
+  B: number; O: number; I: number; activation: number;
+}
+
+export function denseForward({ x, W, b, B, O, I, activation }: DenseInput): Float64Array {
+  return product(x, transpose(W, O, I), B, O, I).map((z, index) => activations[activation].value(z + b[index % O]));
+}
+
+export function denseBackward(dy: Vector, input: DenseInput) {
+  const { x, W, B, O, I, activation } = input;
+  const dz = denseForward(input).map((y, index) => dy[index] * activations[activation].slope(y));
+  return { dx: product(dz, W, B, I, O), dW: product(transpose(dz, B, O), x, O, I, B), db: columnSums(dz, B, O) };
+}
+
+// ---- Losses --------------------------------------------------------------------------------------
+
+/** Row by row over logits (B,O). */
+export function softmax(logits: Vector, B: number, O: number): Float64Array {
+  const result = zeros(B * O);
+  for (let b = 0; b < B; b++) {
+    const row = Array.from(logits).slice(b * O, (b + 1) * O);
+    const highest = Math.max(...row);
+    const exponentials = row.map((z) => Math.exp(z - highest));
+    const total = sum(exponentials);
+    exponentials.forEach((e, o) => (result[b * O + o] = e / total));
+  }
+  return result;
+}
+
+/** PyTorch's CrossEntropyLoss(weight, label_smoothing), mean: the mean is weighted by the weights of the target classes. */
+export function crossEntropy(logits: Vector, target: Vector, weights: Vector, smoothing: number, B: number, O: number) {
+  const probabilities = softmax(logits, B, O);
+  const dlogits = zeros(B * O);
+  const totalWeight = sum(Array.from(target).map((t) => weights[t]));
+  let loss = 0;
+  for (let b = 0; b < B; b++) {
+    for (let class_ = 0; class_ < O; class_++) {
+      const share = weights[class_] * ((target[b] === class_ ? 1 - smoothing : 0) + smoothing / O);
+      loss -= share * Math.log(probabilities[b * O + class_]);
+      // d(-log p_class)/dz_o = p_o - [o = class]
+      for (let o = 0; o < O; o++) dlogits[b * O + o] += share * (probabilities[b * O + o] - (o === class_ ? 1 : 0));
+    }
+  }
+  return { loss: loss / totalWeight, probabilities, dlogits: dlogits.map((d) => d / totalWeight) };
+}
+
+export function huber(y: Vector, target: Vector, N: number, delta: number) {
+  const error = Array.from({ length: N }, (_, n) => y[n] - target[n]);
+  const loss = error.map((e) => (Math.abs(e) <= delta ? 0.5 * e * e : delta * (Math.abs(e) - 0.5 * delta)));
+  return { loss: sum(loss) / N, dy: Float64Array.from(error, (e) => Math.min(Math.max(e, -delta), delta) / N) };
+}
+
+export function mse(y: Vector, target: Vector, N: number) {
+  const error = Array.from({ length: N }, (_, n) => y[n] - target[n]);
+  return { loss: sum(error.map((e) => e * e)) / N, dy: Float64Array.from(error, (e) => (2 * e) / N) };
+}
+
+// ---- Optimizers: one step, returning the new state -----------------------------------------------
+
+export interface AdamOptions { learningRate: number; beta1: number; beta2: number; epsilon: number; weightDecay: number }
+export interface SgdOptions { learningRate: number; momentum: number; weightDecay: number }
+
+/** Step `t` (from 1) of AdamW, which without weight decay is Adam. */
+export function adam(w: Vector, m: Vector, v: Vector, g: Vector, t: number, options: AdamOptions) {
+  const { learningRate, beta1, beta2, epsilon, weightDecay } = options;
+  const newM = Float64Array.from(m, (value, p) => beta1 * value + (1 - beta1) * g[p]);
+  const newV = Float64Array.from(v, (value, p) => beta2 * value + (1 - beta2) * g[p] * g[p]);
+  const newW = Float64Array.from(w, (value, p) => {
+    const direction = newM[p] / (1 - beta1 ** t) / (Math.sqrt(newV[p] / (1 - beta2 ** t)) + epsilon);
+    return value * (1 - learningRate * weightDecay) - learningRate * direction;
+  });
+  return { w: newW, m: newM, v: newV };
+}
+
+export function sgd(w: Vector, m: Vector, g: Vector, { learningRate, momentum, weightDecay }: SgdOptions) {
+  const newM = Float64Array.from(m, (value, p) => momentum * value + g[p] + weightDecay * w[p]);
+  return { w: Float64Array.from(w, (value, p) => value - learningRate * newM[p]), m: newM };
+}
+
+export const norm = (g: Vector) => Math.sqrt(sum(Array.from(g, (value) => value * value)));
+
+export function clip(g: Vector, maxNorm: number): Float64Array {
+  return Float64Array.from(g, (value) => value * Math.min(1, maxNorm / norm(g)));
+}
+
+// ---- Randomness ----------------------------------------------------------------------------------
+
+/** Philox4x32-10 (Salmon et al. 2011): four words from a counter of four words and a key of two. */
+export function philox(counter: readonly number[], key: readonly number[]): number[] {
+  let [c0, c1, c2, c3] = counter;
+  let [k0, k1] = key;
+  const multiply = (a: number, b: number) => {
+    const full = BigInt(a) * BigInt(b);
+    return { high: Number(full >> 32n), low: Number(full & 0xffffffffn) };
+  };
+  for (let round = 0; round < 10; round++) {
+    const a = multiply(0xd2511f53, c0);
+    const b = multiply(0xcd9e8d57, c2);
+    [c0, c1, c2, c3] = [(b.high ^ c1 ^ k0) >>> 0, b.low, (a.high ^ c3 ^ k1) >>> 0, a.low];
+    [k0, k1] = [(k0 + 0x9e3779b9) >>> 0, (k1 + 0xbb67ae85) >>> 0];
+  }
+  return [c0, c1, c2, c3];
+}
+
+/** Word n of a stream: 16 words come from four neighbouring counters, first the four first words, then the four second ones. */
+export function streamWord(n: number, seedLow: number, seedHigh: number, stream: number): number {
+  const block = Math.floor(n / 16) * 4 + (n % 4);
+  return philox([block, 0, stream, 0], [seedLow, seedHigh])[Math.floor(n / 4) % 4];
+}

@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""Test vectors for the kernels, from PyTorch, as an implementation that shares nothing with ours.
+
+    /usr/bin/python3 test/vectors/make.py      (made with PyTorch 1.13.0)
+
+Writes lstm.json, attention.json, dense.json, loss.json and optimizer.json beside this file. Numbers
+are float32, printed with nine digits, which give the same float32 back. Gradients are those of
+sum(output * weighting) with the weighting in the file (named d<output>).
+"""
+import json
+import pathlib
+
+import torch
+from torch import nn
+
+torch.set_num_threads(1)
+torch.use_deterministic_algorithms(True)
+
+
+def flat(tensor):
+    return [float("%.9g" % value) for value in tensor.detach().to(torch.float32).flatten().tolist()]
+
+
+def write(name, cases):
+    path = pathlib.Path(__file__).with_name(name + ".json")
+    path.write_text("[\n" + ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases) + "\n]\n")
+    print(path.name, path.stat().st_size, "bytes")
+
+
+def onnx_gates(tensor):
+    """PyTorch stacks the gates i, f, g, o; ONNX and Millwright i, o, f, g (ONNX calls g c)."""
+    i, f, g, o = tensor.chunk(4)
+    return torch.cat([i, o, f, g])
+
+
+def lstm(T, B, I, H, bidirectional):
+    """W (D,4H,I), R (D,4H,H), b (D,8H) = [Wb, Rb] a direction; x (T,B,I), y (T,B,D*H)."""
+    layer = nn.LSTM(I, H, bidirectional=bidirectional)
+    x = torch.randn(T, B, I, requires_grad=True)
+    y, _ = layer(x)
+    dy = torch.randn_like(y)
+    (y * dy).sum().backward()
+    suffixes = ["", "_reverse"] if bidirectional else [""]
+
+    def weights(read):
+        named = lambda kind, suffix: onnx_gates(read(getattr(layer, f"{kind}_l0{suffix}")))
+        W = torch.stack([named("weight_ih", s) for s in suffixes])
+        R = torch.stack([named("weight_hh", s) for s in suffixes])
+        b = torch.stack([torch.cat([named("bias_ih", s), named("bias_hh", s)]) for s in suffixes])
+        return W, R, b
+
+    W, R, b = weights(lambda parameter: parameter)
+    dW, dR, db = weights(lambda parameter: parameter.grad)
+    return dict(T=T, B=B, I=I, H=H, D=len(suffixes), x=flat(x), W=flat(W), R=flat(R), b=flat(b), y=flat(y),
+                dy=flat(dy), dx=flat(x.grad), dW=flat(dW), dR=flat(dR), db=flat(db))
+
+
+def attention(T, B, D, A):
+    hidden, score = nn.Linear(D, A), nn.Linear(A, 1)
+    h = torch.randn(T, B, D, requires_grad=True)
+    alpha = torch.softmax(score(torch.tanh(hidden(h))), dim=0)
+    context = (alpha * h).sum(dim=0)
+    dcontext = torch.randn_like(context)
+    (context * dcontext).sum().backward()
+    return dict(T=T, B=B, D=D, A=A, h=flat(h), W=flat(hidden.weight), b=flat(hidden.bias), v=flat(score.weight),
+                c=flat(score.bias), alpha=flat(alpha), context=flat(context), dcontext=flat(dcontext), dh=flat(h.grad),
+                dW=flat(hidden.weight.grad), db=flat(hidden.bias.grad), dv=flat(score.weight.grad))
+
+
+def dense(B, O, I, name):
+    activation = dict(linear=nn.Identity(), relu=nn.ReLU(), tanh=nn.Tanh(), sigmoid=nn.Sigmoid())[name]
+    layer = nn.Linear(I, O)
+    x = torch.randn(B, I, requires_grad=True)
+    y = activation(layer(x))
+    dy = torch.randn_like(y)
+    (y * dy).sum().backward()
+    return dict(B=B, O=O, I=I, activation=name, x=flat(x), W=flat(layer.weight), b=flat(layer.bias), y=flat(y), dy=flat(dy),
+                dx=flat(x.grad), dW=flat(layer.weight.grad), db=flat(layer.bias.grad))
+
+
+def cross_entropy(B, O, smoothing, weighted):
+    logits = (3 * torch.randn(B, O)).requires_grad_()
+    target = torch.randint(O, (B,))
+    weights = torch.rand(O) + 0.2 if weighted else torch.ones(O)
+    loss = nn.CrossEntropyLoss(weight=weights, label_smoothing=smoothing)(logits, target)
+    loss.backward()
+    return dict(loss="crossEntropy", B=B, O=O, smoothing=smoothing, logits=flat(logits), target=flat(target), weights=flat(weights),
+                value=flat(loss)[0], probabilities=flat(torch.softmax(logits, 1)), dlogits=flat(logits.grad))
+
+
+def regression(N, name, delta=1.0):
+    y = (2 * torch.randn(N)).requires_grad_()
+    target = torch.randn(N)
+    loss = (nn.HuberLoss(delta=delta) if name == "huber" else nn.MSELoss())(y, target)
+    loss.backward()
+    return dict(loss=name, N=N, delta=delta, y=flat(y), target=flat(target), value=flat(loss)[0], dy=flat(y.grad))
+
+
+def optimize(name, P, steps, make, **options):
+    """`steps` gradients (steps,P) applied to w0 (P); w (steps,P) is what each leaves."""
+    w = torch.randn(P, requires_grad=True)
+    w0 = flat(w)
+    optimizer = make([w])
+    gradients, path = [], []
+    for _ in range(steps):
+        w.grad = torch.randn(P) * 10 ** torch.randint(-3, 2, (P,))
+        gradients += flat(w.grad)
+        optimizer.step()
+        path += flat(w)
+    return dict(optimizer=name, P=P, steps=steps, w0=w0, g=gradients, w=path, **options)
+
+
+def clip(P, scale, maxNorm):
+    w = torch.zeros(P, requires_grad=True)
+    w.grad = scale * torch.randn(P)
+    before = flat(w.grad)
+    norm = nn.utils.clip_grad_norm_([w], maxNorm)
+    return dict(optimizer="clip", P=P, maxNorm=maxNorm, g=before, norm=flat(norm)[0], clipped=flat(w.grad))
+
+
+torch.manual_seed(20240229)
+write("lstm", [lstm(1, 1, 1, 1, False), lstm(7, 3, 5, 6, False), lstm(6, 2, 3, 5, True), lstm(12, 4, 8, 8, True)])
+write("attention", [attention(1, 1, 3, 2), attention(9, 3, 6, 5), attention(20, 4, 16, 8)])
+write("dense", [dense(5, 7, 6, name) for name in ("linear", "relu", "tanh", "sigmoid")] + [dense(4, 4, 18, "linear")])
+write("loss", [cross_entropy(6, 4, 0.0, False), cross_entropy(9, 5, 0.1, True), cross_entropy(3, 2, 0.0, True),
+               regression(11, "huber", 1.0), regression(8, "huber", 0.25), regression(11, "mse")])
+adam = dict(learningRate=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8)
+build = lambda kind, **extra: lambda parameters: kind(parameters, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, **extra)
+write("optimizer", [
+    optimize("adam", 13, 8, build(torch.optim.Adam), **adam, weightDecay=0),
+    optimize("adam", 13, 8, build(torch.optim.AdamW, weight_decay=0.05), **adam, weightDecay=0.05),
+    optimize("sgd", 13, 8, lambda p: torch.optim.SGD(p, lr=0.02, momentum=0.9, weight_decay=0.01),
+             learningRate=0.02, momentum=0.9, weightDecay=0.01),
+    clip(21, 3, 1.0), clip(21, 0.01, 1.0),
+])
