@@ -1,0 +1,71 @@
+/**
+ * @module
+ * Scaling of raw sensor values, as data: it is fitted from moments that factories share, stored with
+ * the model and exported inside its ONNX graph, so that an edge device feeds raw values.
+ *
+ *     y = (x - mean[r]) / std[r]        in float32, r = the operating regime of the row
+ *
+ * Without regimes r is 0. With regimes, the first `settings` columns of a raw row are operating
+ * settings: they choose the nearest centre (squared distance, each setting divided by its spread) and are not
+ * themselves inputs of the model.
+ */
+import type { Windows } from "../signal/window.ts";
+import { momentsLength } from "./moments.ts";
+import { nearestRegime, type Regimes } from "./regime.ts";
+
+export interface Scaler {
+  /** (R,I) one row a regime. */
+  readonly mean: readonly (readonly number[])[];
+  /** (R,I) all > 0. */
+  readonly std: readonly (readonly number[])[];
+  /** Absent where there is one regime. */
+  readonly regimes?: Regimes;
+}
+
+/** Half a unit in the last place of float32: a column that varies less, relative to its mean, is constant. */
+const RESOLUTION = 2 ** -24;
+
+/**
+ * A scaler from the merged moments of all training rows. The standard deviation is the population's
+ * (divided by the count); a constant column gets 1, so it scales to 0 and not to NaN.
+ * @throws RangeError when a regime has no rows.
+ */
+export function scalerFromMoments(moments: Float64Array, features: number, regimes?: Regimes): Scaler {
+  const block = momentsLength(features);
+  const starts = Array.from({ length: moments.length / block }, (_, regime) => regime * block);
+  starts.forEach((start, regime) => {
+    if (moments[start] === 0) {
+      throw new RangeError(`scaler: no training row is in operating regime ${regime}; do all clients use the same centres?`);
+    }
+  });
+  const mean = starts.map((start) => [...moments.subarray(start + 1, start + 1 + features)]);
+  const std = starts.map((start, regime) =>
+    mean[regime].map((centre, column) => {
+      const deviation = Math.sqrt(moments[start + 1 + features + column] / moments[start]);
+      return deviation > RESOLUTION * Math.abs(centre) ? deviation : 1;
+    }),
+  );
+  return regimes ? { mean, std, regimes } : { mean, std };
+}
+
+/**
+ * Raw windows to the model's inputs, (N,T,I), with the settings taken off. Every operation is rounded
+ * to float32, as the exported graph does, so both compute the same bits.
+ * @throws RangeError when the windows have another number of columns than the scaler.
+ */
+export function scale({ inputs, count, steps, features }: Windows, { mean, std, regimes }: Scaler): Float32Array {
+  const settings = regimes?.settings ?? 0;
+  const columns = mean[0].length;
+  if (features !== settings + columns) throw new RangeError(`scaler: expected windows with ${settings + columns} columns, got ${features}`);
+  const means = mean.map((row) => Float32Array.from(row));
+  const stds = std.map((row) => Float32Array.from(row));
+  const scaled = new Float32Array(count * steps * columns);
+  for (let row = 0; row < count * steps; row++) {
+    const from = row * features;
+    const regime = regimes ? nearestRegime(inputs, from, regimes) : 0;
+    for (let column = 0; column < columns; column++) {
+      scaled[row * columns + column] = Math.fround(inputs[from + settings + column] - means[regime][column]) / stds[regime][column];
+    }
+  }
+  return scaled;
+}

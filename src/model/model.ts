@@ -1,0 +1,87 @@
+/**
+ * @module
+ * A model to train and to use: the parameters of a spec, with kernels for both built when needed.
+ *
+ *     const model = new Model(spec, { seed: 1 });
+ *     model.fit(examples, training, ["plant-3", round]);
+ *     model.predictState(windows)          // Uint8Array of classes
+ */
+import { stateOf } from "./metrics.ts";
+import { initialParameters, Network } from "./network.ts";
+import { parseSpec, type ModelSpec, type ModelSpecInput } from "./spec.ts";
+import { predictAll, Trainer, type Examples, type Fitted, type Training } from "./trainer.ts";
+
+/** Windows in one pass at inference: enough to keep the kernels busy, small enough for the cache. */
+const PREDICT_BATCH = 32;
+
+export class Model {
+  readonly spec: ModelSpec;
+  /** (P) the canonical vector; writing to it changes the model. */
+  readonly parameters: Float32Array;
+  #training: { readonly network: Network; readonly trainer: Trainer } | undefined;
+  #inference: Network | undefined;
+
+  /**
+   * @param options parameters to start from, or a seed for initial ones
+   * @throws RangeError for an impossible spec or parameters of another length
+   */
+  constructor(spec: ModelSpecInput | ModelSpec, options: { readonly parameters?: Float32Array; readonly seed?: number | string } = {}) {
+    this.spec = parseSpec(spec);
+    const initial = initialParameters(this.spec, options.seed ?? 0);
+    const { parameters = initial } = options;
+    if (parameters.length !== initial.length) throw new RangeError(`"parameters" expected ${initial.length} numbers for this spec, got ${parameters.length}`);
+    this.parameters = parameters.slice();
+  }
+
+  /** Train on scaled windows. The same examples, settings and stream give the same bits. */
+  fit(examples: Examples, training: Training, stream: readonly (string | number)[]): Fitted {
+    if (!this.#training || this.#training.network.batch < training.batch) {
+      const network = new Network(this.spec, { batch: training.batch, training: true });
+      this.#training = { network, trainer: new Trainer(network) };
+    }
+    const { network, trainer } = this.#training;
+    network.parameters.set(this.parameters);
+    const fitted = trainer.fit(examples, training, stream);
+    this.parameters.set(network.parameters);
+    return fitted;
+  }
+
+  /** Values of N scaled windows (N,T,I) in the head's unit, (N). For a regress head. */
+  predict(inputs: Float32Array): Float32Array {
+    this.#expect("regress", "predict");
+    return this.#outputs(inputs);
+  }
+
+  /** Probabilities of N scaled windows (N,T,I), (N, classes). For a classify head. */
+  predictProbabilities(inputs: Float32Array): Float32Array {
+    this.#expect("classify", "predictProbabilities");
+    return this.#outputs(inputs);
+  }
+
+  /**
+   * Classes of N scaled windows (N,T,I), (N). With an alarm threshold, one of the last two classes wherever their
+   * probabilities add up to it; without, the most probable class.
+   */
+  predictState(inputs: Float32Array, alarmThreshold?: number): Uint16Array {
+    const probabilities = this.predictProbabilities(inputs);
+    const C = this.spec.head.type === "classify" ? this.spec.head.classes.length : 0;
+    return Uint16Array.from({ length: probabilities.length / C }, (_, n) => {
+      if (alarmThreshold !== undefined) return stateOf(probabilities, n, C, alarmThreshold);
+      const row = probabilities.subarray(n * C, (n + 1) * C);
+      return row.indexOf(Math.max(...row));
+    });
+  }
+
+  #expect(head: ModelSpec["head"]["type"], method: string): void {
+    if (this.spec.head.type !== head) throw new TypeError(`${method} expected a model with a ${head} head, got ${this.spec.head.type}`);
+  }
+
+  #outputs(inputs: Float32Array): Float32Array {
+    const { steps, features } = this.spec.input;
+    const count = inputs.length / (steps * features);
+    if (!Number.isInteger(count)) throw new RangeError(`inputs expected whole windows of ${steps} x ${features} values, got ${inputs.length} values`);
+    this.#inference ??= new Network(this.spec, { batch: PREDICT_BATCH, training: false });
+    this.#inference.parameters.set(this.parameters);
+    return predictAll(this.#inference, inputs, count);
+  }
+}

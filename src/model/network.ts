@@ -1,0 +1,213 @@
+/**
+ * @module
+ * A model in kernel memory: parameters, stages, and one forward and backward pass over a batch.
+ *
+ * All memory is planned when the network is built, for one batch size, and never grows, so views stay
+ * valid for its life. A network built for inference has no gradients and no dropout stages; there is
+ * no mode to switch and none to forget.
+ */
+import { Kernels } from "../kernels/kernels.ts";
+import { random } from "../kernels/random.ts";
+import { buildDense, buildStage, type Mask, type Signal, type Site, type Stage } from "./layer.ts";
+import { layoutOf, type Layout } from "./layout.ts";
+import { outputs, parseSpec, type ModelSpec } from "./spec.ts";
+
+/** What a batch is judged by. */
+export interface Loss {
+  /** Weight of each class; absent: 1 each. */
+  readonly classWeights?: readonly number[];
+  /** Share of the target that is spread over all classes. Default 0. */
+  readonly labelSmoothing?: number;
+  /** Where Huber's loss turns linear, in units of the target over the head's scale. Absent: squared error. */
+  readonly huberDelta?: number;
+}
+
+const NO_DROPOUT: Mask = { seedLow: 0, seedHigh: 0, step: 0 };
+
+export class Network {
+  readonly spec: ModelSpec;
+  readonly layout: Layout;
+  readonly kernels: Kernels;
+  /** The largest number of windows in one pass. */
+  readonly batch: number;
+  readonly training: boolean;
+  readonly #pointers: { parameters: number; gradients: number; targets: number; probabilities: number; classWeights: number };
+  readonly #input: Signal;
+  readonly #stages: Stage[];
+  readonly #gradientSpans: [pointer: number, floats: number][] = [];
+
+  /**
+   * @param spec checked by parseSpec
+   * @throws RangeError for an impossible spec or a batch that does not fit into memory
+   */
+  constructor(spec: unknown, options: { batch: number; training: boolean }) {
+    this.spec = parseSpec(spec);
+    this.layout = layoutOf(this.spec);
+    this.batch = options.batch;
+    this.training = options.training;
+    if (!Number.isInteger(options.batch) || options.batch < 1) throw new RangeError(`"batch" expected integer >= 1, got ${options.batch}`);
+    this.kernels = new Kernels();
+
+    const P = this.layout.length;
+    const O = outputs(this.spec.head);
+    const floats = (count: number) => this.kernels.allocate(4 * count);
+    this.#pointers = {
+      parameters: floats(P),
+      gradients: options.training ? floats(P) : 0,
+      targets: floats(this.batch),
+      probabilities: floats(this.batch * O),
+      classWeights: floats(O),
+    };
+    this.#input = {
+      value: floats(this.spec.input.steps * this.batch * this.spec.input.features),
+      gradient: 0,
+      features: this.spec.input.features,
+      sequence: true,
+      directions: 1,
+    };
+    this.#stages = this.#build(floats);
+  }
+
+  #build(floats: (count: number) => number): Stage[] {
+    const { steps } = this.spec.input;
+    let scratchFloats = 0;
+    let scratchPointer = 0;
+    const site = (index: number, prefix: string): Site => {
+      const row = (name: string) => {
+        const parameter = this.layout.parameters.find((candidate) => candidate.name === prefix + name);
+        if (!parameter) throw new Error(`the layout has no parameter "${prefix + name}"`);
+        return 4 * parameter.offset;
+      };
+      return {
+        kernels: this.kernels,
+        training: this.training,
+        steps,
+        batch: this.batch,
+        index,
+        floats,
+        weight: (name) => this.#pointers.parameters + row(name),
+        gradient: (name) => (this.training ? this.#pointers.gradients + row(name) : 0),
+        signal: (features, sequence, directions = 1) => {
+          const count = (sequence ? steps : 1) * this.batch * features;
+          const value = floats(count);
+          const gradient = this.training ? floats(count) : 0;
+          if (gradient) this.#gradientSpans.push([gradient, count]);
+          return { value, gradient, features, sequence, directions };
+        },
+        scratch: (count) => {
+          scratchFloats = Math.max(scratchFloats, count);
+          return () => scratchPointer;
+        },
+      };
+    };
+    const stages: Stage[] = [];
+    let signal = this.#input;
+    this.spec.layers.forEach((layer, index) => {
+      stages.push(buildStage(layer, signal, site(index, `${index}.`)));
+      signal = stages[index].output;
+    });
+    stages.push(buildDense(outputs(this.spec.head), "linear", "head", signal, site(this.spec.layers.length, "")));
+    scratchPointer = floats(scratchFloats);
+    return stages;
+  }
+
+  /** The canonical vector, (P). Writing to it changes the model. */
+  get parameters(): Float32Array {
+    return this.kernels.float32(this.#pointers.parameters, this.layout.length);
+  }
+
+  /** The gradient of the last backward pass, (P). */
+  get gradients(): Float32Array {
+    return this.kernels.float32(this.#pointers.gradients, this.training ? this.layout.length : 0);
+  }
+
+  /** Addresses of parameters and gradients, for the optimizer's kernels. */
+  get pointers(): { readonly parameters: number; readonly gradients: number } {
+    return this.#pointers;
+  }
+
+  /**
+   * Copy windows into the input, turning (B,T,I) into (T,B,I).
+   * @param inputs (N,T,I) scaled windows
+   * @param indices which of them, at most `batch`
+   */
+  load(inputs: Float32Array, indices: ArrayLike<number>): void {
+    const { steps: T, features: I } = this.spec.input;
+    const B = indices.length;
+    const x = this.kernels.float32(this.#input.value, T * B * I);
+    for (let b = 0; b < B; b++) {
+      let from = indices[b] * T * I;
+      for (let t = 0; t < T; t++) {
+        const to = (t * B + b) * I;
+        for (let i = 0; i < I; i++) x[to + i] = inputs[from++];
+      }
+    }
+  }
+
+  /** Forward pass over the first B loaded windows. */
+  forward(B: number, mask: Mask = NO_DROPOUT): void {
+    for (const stage of this.#stages) stage.forward(B, mask);
+  }
+
+  /**
+   * Loss of the last forward pass against `targets` (B), and its gradient in `gradients`.
+   * Class indices for classify, values in the target's unit for regress.
+   */
+  backward(targets: Float32Array, loss: Loss, mask: Mask = NO_DROPOUT): number {
+    const B = targets.length;
+    for (const [pointer, count] of this.#gradientSpans) this.kernels.float32(pointer, count).fill(0);
+    this.gradients.fill(0);
+    const value = this.#lossGradient(targets, loss);
+    for (let index = this.#stages.length - 1; index >= 0; index--) this.#stages[index].backward(B, mask);
+    return value;
+  }
+
+  #lossGradient(targets: Float32Array, loss: Loss): number {
+    const { wasm } = this.kernels;
+    const { head } = this.spec;
+    const B = targets.length;
+    const { value, gradient } = this.#stages[this.#stages.length - 1].output;
+    const target = this.kernels.float32(this.#pointers.targets, B);
+    if (head.type === "classify") {
+      target.set(targets);
+      const O = head.classes.length;
+      this.kernels.float32(this.#pointers.classWeights, O).set(loss.classWeights ?? new Array(O).fill(1));
+      const { probabilities, classWeights } = this.#pointers;
+      return wasm.softmaxCrossEntropy(probabilities, gradient, value, this.#pointers.targets, classWeights, B, O, loss.labelSmoothing ?? 0);
+    }
+    targets.forEach((y, b) => (target[b] = y / head.scale));
+    return loss.huberDelta === undefined
+      ? wasm.mse(gradient, value, this.#pointers.targets, B)
+      : wasm.huber(gradient, value, this.#pointers.targets, B, loss.huberDelta);
+  }
+
+  /** What the last forward pass predicts: (B, classes) probabilities, or (B) values in the target's unit. A copy. */
+  predictions(B: number): Float32Array {
+    const { head } = this.spec;
+    const O = outputs(head);
+    const { value } = this.#stages[this.#stages.length - 1].output;
+    if (head.type === "regress") return this.kernels.float32(value, B).map((y) => y * head.scale);
+    this.kernels.wasm.softmax(this.#pointers.probabilities, value, B, O);
+    return this.kernels.float32(this.#pointers.probabilities, B * O).slice();
+  }
+}
+
+/**
+ * Initial parameters, (P): uniform as the layout states, from the stream of that name under the seed.
+ * The forget gate's input bias starts at 1, so that memory is kept until training says otherwise
+ * (Jozefowicz et al. 2015).
+ */
+export function initialParameters(spec: ModelSpec, seed: number | string): Float32Array {
+  const layout = layoutOf(spec);
+  const parameters = new Float32Array(layout.length);
+  for (const { name, offset, length, bound, shape } of layout.parameters) {
+    const { uniform } = random(seed, "initial", name);
+    for (let p = 0; p < length; p++) parameters[offset + p] = bound * (2 * uniform() - 1);
+    if (name.endsWith("lstm.B")) {
+      const [D, columns] = shape;
+      const H = columns / 8;
+      for (let d = 0; d < D; d++) parameters.fill(1, offset + d * columns + 2 * H, offset + d * columns + 3 * H);
+    }
+  }
+  return parameters;
+}

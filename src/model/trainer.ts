@@ -1,0 +1,157 @@
+/**
+ * @module
+ * Training on local data: shuffled mini-batches, gradient clipping, Adam or SGD.
+ *
+ * A fit starts with a fresh optimizer. Moments belong to the parameters they were gathered at; a
+ * federation replaces the parameters every round, so keeping them would push the new model along the
+ * old one's path.
+ */
+import { random } from "../kernels/random.ts";
+import type { Mask } from "./layer.ts";
+import { Network, type Loss } from "./network.ts";
+
+/** Labelled windows, scaled. */
+export interface Examples {
+  /** (N,T,I) */
+  readonly inputs: Float32Array;
+  /** (N) class indices, or values in the target's unit. */
+  readonly targets: Float32Array;
+  /** N */
+  readonly count: number;
+}
+
+/** How to train; plain JSON, so that an orchestrator can send it. */
+export interface Training {
+  readonly epochs: number;
+  readonly batch: number;
+  readonly learningRate: number;
+  /** Adam (Kingma & Ba 2015), decoupled weight decay as in AdamW (Loshchilov & Hutter 2019); or SGD with momentum. */
+  readonly optimizer:
+    | { readonly type: "adam"; readonly beta1: number; readonly beta2: number; readonly epsilon: number; readonly weightDecay: number }
+    | { readonly type: "sgd"; readonly momentum: number; readonly weightDecay: number };
+  /** Greatest norm of the whole gradient (Pascanu et al. 2013). */
+  readonly clipNorm: number;
+  readonly loss: Loss;
+  /** FedProx's mu (Li et al. 2020): adds mu / 2 |w - w0|² to the loss, w0 the parameters at the start. Default 0. */
+  readonly proximal?: number;
+}
+
+export const adam = { type: "adam", beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 } as const;
+
+export interface Fitted {
+  /** N */
+  readonly samples: number;
+  readonly steps: number;
+  /** Mean training loss of the last epoch. */
+  readonly loss: number;
+}
+
+export class Trainer {
+  readonly #network: Network;
+  readonly #moments: { m: number; v: number; start: number };
+
+  constructor(network: Network) {
+    if (!network.training) throw new TypeError(`"network" expected one built with training: true`);
+    this.#network = network;
+    const bytes = 4 * network.layout.length;
+    const { kernels } = network;
+    this.#moments = { m: kernels.allocate(bytes), v: kernels.allocate(bytes), start: kernels.allocate(bytes) };
+  }
+
+  /**
+   * Train the network's parameters in place.
+   * @param stream names the shuffles and dropout masks: the same names, the same result, bit for bit
+   * @throws RangeError where there is nothing to learn from, or the loss stops being finite
+   */
+  fit(examples: Examples, training: Training, stream: readonly (string | number)[]): Fitted {
+    const network = this.#network;
+    checkExamples(examples, network);
+    const { kernels, layout } = network;
+    const { m, v, start } = this.#moments;
+    kernels.float32(m, layout.length).fill(0);
+    kernels.float32(v, layout.length).fill(0);
+    kernels.float32(start, layout.length).set(network.parameters);
+
+    const { shuffle, integer } = random("fit", ...stream);
+    const seedLow = integer(2 ** 32);
+    const seedHigh = integer(2 ** 32);
+    const order = Uint32Array.from({ length: examples.count }, (_, index) => index);
+    const batch = Math.min(training.batch, network.batch);
+    let steps = 0;
+    let loss = 0;
+    for (let epoch = 0; epoch < training.epochs; epoch++) {
+      shuffle(order);
+      let sum = 0;
+      for (let from = 0; from < examples.count; from += batch) {
+        const indices = order.subarray(from, Math.min(from + batch, examples.count));
+        steps += 1;
+        sum += indices.length * this.#step(examples, indices, training, { seedLow, seedHigh, step: steps });
+      }
+      loss = sum / examples.count;
+      if (!Number.isFinite(loss)) {
+        throw new RangeError(`training loss became ${loss} in epoch ${epoch + 1}; lower the learning rate (${training.learningRate}) or check the inputs for outliers`);
+      }
+    }
+    return { samples: examples.count, steps, loss };
+  }
+
+  #step(examples: Examples, indices: Uint32Array, training: Training, mask: Mask): number {
+    const network = this.#network;
+    const { wasm } = network.kernels;
+    const { parameters: w, gradients: g } = network.pointers;
+    const { m, v, start } = this.#moments;
+    const P = network.layout.length;
+    const targets = Float32Array.from(indices, (index) => examples.targets[index]);
+    network.load(examples.inputs, indices);
+    network.forward(indices.length, mask);
+    const loss = network.backward(targets, training.loss, mask);
+    if (training.proximal) wasm.proximal(g, w, start, P, training.proximal);
+    wasm.clipNorm(g, P, training.clipNorm);
+    const { optimizer, learningRate } = training;
+    if (optimizer.type === "sgd") wasm.sgd(w, m, g, P, learningRate, optimizer.momentum, optimizer.weightDecay);
+    else {
+      const { beta1, beta2, epsilon, weightDecay } = optimizer;
+      const correction1 = 1 - power(beta1, mask.step);
+      const correction2 = 1 - power(beta2, mask.step);
+      wasm.adam(w, m, v, g, P, learningRate, beta1, beta2, epsilon, weightDecay, correction1, correction2);
+    }
+    return loss;
+  }
+}
+
+/** beta^n by squaring: Math.pow may differ between engines in the last place. */
+function power(base: number, exponent: number): number {
+  let result = 1;
+  for (let n = exponent; n > 0; n = Math.floor(n / 2)) {
+    if (n % 2 === 1) result *= base;
+    base *= base;
+  }
+  return result;
+}
+
+/** Predictions for all N windows: (N, classes) probabilities, or (N) values. The network must be built for inference. */
+export function predictAll(network: Network, inputs: Float32Array, count: number): Float32Array {
+  if (network.training) throw new TypeError(`"network" expected one built with training: false, so that dropout is off`);
+  const parts: Float32Array[] = [];
+  for (let from = 0; from < count; from += network.batch) {
+    const indices = Uint32Array.from({ length: Math.min(network.batch, count - from) }, (_, b) => from + b);
+    network.load(inputs, indices);
+    network.forward(indices.length);
+    parts.push(network.predictions(indices.length));
+  }
+  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+function checkExamples({ inputs, targets, count }: Examples, { spec }: Network): void {
+  const { steps, features } = spec.input;
+  if (count < 1) throw new RangeError(`examples expected at least one window, got none`);
+  if (inputs.length !== count * steps * features || targets.length !== count) {
+    throw new RangeError(`examples expected ${count} windows of ${steps} x ${features} values and as many targets, got ${inputs.length} values and ${targets.length} targets`);
+  }
+}

@@ -1,0 +1,163 @@
+import { describe, expect, test } from "vitest";
+import { initialParameters, Network } from "../../src/model/network.ts";
+import { layoutOf } from "../../src/model/layout.ts";
+import { parseSpec, type ModelSpecInput } from "../../src/model/spec.ts";
+import { numbers } from "../memory.ts";
+
+const CLASSES = ["HEALTHY", "DEGRADED", "CRITICAL", "FAILURE"];
+const [T, I] = [7, 3];
+
+type Layers = ModelSpecInput["layers"];
+
+function classifier(layers: Layers): ModelSpecInput {
+  return { input: { steps: T, features: I }, layers, head: { type: "classify", classes: CLASSES } };
+}
+
+const reference: ModelSpecInput = {
+  input: { steps: 100, features: 8 },
+  layers: [
+    { type: "lstm", hidden: 64, bidirectional: true },
+    { type: "dropout", rate: 0.2 },
+    { type: "lstm", hidden: 64, bidirectional: true },
+    { type: "attention", size: 64 },
+    { type: "dense", units: 64 },
+    { type: "dropout", rate: 0.3 },
+  ],
+  head: { type: "classify", classes: CLASSES },
+};
+
+function build(spec: ModelSpecInput, options: { batch: number; training: boolean }): Network {
+  const network = new Network(spec, options);
+  network.parameters.set(initialParameters(network.spec, 1));
+  return network;
+}
+
+const stacked: Layers = [
+  { type: "lstm", hidden: 5, bidirectional: true },
+  { type: "dropout", rate: 0.25 },
+  { type: "lstm", hidden: 6, bidirectional: true },
+  { type: "attention", size: 4 },
+  { type: "dense", units: 5, activation: "tanh" },
+  { type: "dropout", rate: 0.25 },
+];
+
+const mask = { seedLow: 11, seedHigh: 22, step: 3 };
+const all = (count: number) => Array.from({ length: count }, (_, b) => b);
+
+/** Loss at given parameters, and the gradient. */
+function lossAt(network: Network, parameters: Float32Array, inputs: Float32Array, targets: Float32Array): number {
+  network.parameters.set(parameters);
+  network.load(inputs, all(targets.length));
+  network.forward(targets.length, mask);
+  return network.backward(targets, { huberDelta: 0.5 }, mask);
+}
+
+describe("network", () => {
+  test("the reference model has 154,053 parameters", () => {
+    expect(layoutOf(parseSpec(reference)).length).toBe(154_053);
+  });
+
+  const heads = {
+    classify: { head: { type: "classify", classes: CLASSES }, targets: Float32Array.of(0, 1, 2, 3, 1) },
+    regress: { head: { type: "regress", unit: "cycles", scale: 10 }, targets: Float32Array.of(0, 5, 7, 20, -3) },
+  } as const;
+  const bodies: Record<string, Layers> = {
+    "stacked, bidirectional, attention, dropout": stacked,
+    "one direction, last state": [{ type: "lstm", hidden: 4 }, { type: "last" }, { type: "dense", units: 3, activation: "sigmoid" }],
+    "both directions, last states": [{ type: "lstm", hidden: 4, bidirectional: true }, { type: "dropout", rate: 0.2 }, { type: "last" }],
+    "attention on raw inputs": [{ type: "attention", size: 3 }],
+  };
+  for (const [kind, { head, targets }] of Object.entries(heads)) {
+    for (const [body, layers] of Object.entries(bodies)) {
+      test(`has the gradient of its loss: ${kind}, ${body}`, () => {
+        const network = build({ ...classifier(layers), head } as ModelSpecInput, { batch: 5, training: true });
+        const inputs = numbers(5 * T * I, 1);
+        const start = network.parameters.slice();
+        lossAt(network, start, inputs, targets);
+        const gradient = network.gradients.slice();
+        // Central difference along the gradient itself: the slope is then its norm, far above float32's rounding.
+        const norm = Math.hypot(...gradient);
+        const step = 2e-2;
+        const moved = (sign: number) => start.map((w, p) => w + (sign * step * gradient[p]) / norm);
+        const slope = (lossAt(network, moved(1), inputs, targets) - lossAt(network, moved(-1), inputs, targets)) / (2 * step);
+        expect(Math.abs(slope / norm - 1)).toBeLessThan(5e-3);
+      });
+    }
+  }
+
+  test("attention is used: without it outputs and gradients differ, and its weights get gradients", () => {
+    const withAttention = build(classifier(stacked), { batch: 2, training: true });
+    const withoutAttention = build(classifier(stacked.map((layer) => (layer.type === "attention" ? { type: "last" } : layer))), { batch: 2, training: true });
+    const shared = withoutAttention.layout.parameters;
+    for (const { name, offset, length } of shared) {
+      const row = withAttention.layout.parameters.find((parameter) => parameter.name === name)!;
+      withoutAttention.parameters.set(withAttention.parameters.subarray(row.offset, row.offset + length), offset);
+    }
+    const outcomes = [withAttention, withoutAttention].map((network) => {
+      network.load(numbers(2 * T * I, 1), [0, 1]);
+      network.forward(2, mask);
+      const predictions = network.predictions(2);
+      network.backward(Float32Array.of(1, 2), {}, mask);
+      const row = network.layout.parameters[0];
+      return { predictions, gradient: network.gradients.slice(row.offset, row.offset + row.length) };
+    });
+    expect(outcomes[0].predictions).not.toEqual(outcomes[1].predictions);
+    expect(outcomes[0].gradient).not.toEqual(outcomes[1].gradient);
+    for (const name of ["3.attention.W", "3.attention.b", "3.attention.v"]) {
+      const row = withAttention.layout.parameters.find((parameter) => parameter.name === name)!;
+      expect(withAttention.gradients.subarray(row.offset, row.offset + row.length).some((g) => g !== 0), name).toBe(true);
+    }
+  });
+
+  test("inference has no dropout, and training without dropout predicts the same bits", () => {
+    const inference = build(classifier(stacked), { batch: 3, training: false });
+    const plain = build(classifier(stacked.map((layer) => (layer.type === "dropout" ? { ...layer, rate: 0 } : layer))), { batch: 3, training: true });
+    const training = build(classifier(stacked), { batch: 3, training: true });
+    const [a, b, c] = [inference, plain, training].map((network) => {
+      network.load(numbers(3 * T * I, 1), all(3));
+      network.forward(3, mask);
+      return network.predictions(3);
+    });
+    expect(a).toEqual(b);
+    expect(a).not.toEqual(c);
+  });
+
+  test("a window's prediction does not depend on its batch", () => {
+    const network = build(classifier(stacked), { batch: 4, training: false });
+    const inputs = numbers(4 * T * I, 1);
+    const predict = (indices: number[]) => {
+      network.load(inputs, indices);
+      network.forward(indices.length);
+      return network.predictions(indices.length);
+    };
+    const together = predict([0, 1, 2, 3]);
+    for (const index of all(4)) expect(predict([index])).toEqual(together.slice(4 * index, 4 * index + 4));
+  });
+
+  test("initial parameters follow from the seed and lie within the layout's bounds", () => {
+    const spec = parseSpec(reference);
+    expect(initialParameters(spec, 7)).toEqual(initialParameters(spec, 7));
+    expect(initialParameters(spec, 7)).not.toEqual(initialParameters(spec, 8));
+    const parameters = initialParameters(spec, 7);
+    for (const { name, offset, length, bound } of layoutOf(spec).parameters) {
+      if (!name.endsWith("lstm.B")) expect(parameters.subarray(offset, offset + length).every((w) => Math.abs(w) <= bound), name).toBe(true);
+    }
+  });
+});
+
+describe("spec", () => {
+  const refused: [string, unknown, RegExp][] = [
+    ["no hidden units", classifier([{ type: "lstm", hidden: 0 }, { type: "last" }]), /"hidden" expected integer >= 1/],
+    ["an unknown layer", classifier([{ type: "transformer" }] as unknown as Layers), /layers/],
+    ["dense before the sequence is reduced", classifier([{ type: "dense", units: 3 }, { type: "last" }]), /layers\[0\] \(dense\) needs a vector/],
+    ["an lstm after attention", classifier([{ type: "attention", size: 2 }, { type: "lstm", hidden: 2 }]), /layers\[1\] \(lstm\) needs a sequence/],
+    ["two reductions", classifier([{ type: "attention", size: 2 }, { type: "attention", size: 2 }]), /has reduced it already/],
+    ["no reduction", classifier([{ type: "lstm", hidden: 2 }]), /one "attention" or "last"/],
+    ["a final state of nothing", classifier([{ type: "last" }]), /directly after one/],
+    ["more parameters than fit", { ...classifier([{ type: "lstm", hidden: 4096, bidirectional: true }, { type: "lstm", hidden: 4096, bidirectional: true }, { type: "last" }]) }, /at most .* parameters/],
+    ["one class", { ...classifier([{ type: "attention", size: 2 }]), head: { type: "classify", classes: ["A"] } }, /classes/],
+    ["steps that are no number", { ...classifier([{ type: "attention", size: 2 }]), input: { steps: "7", features: 3 } }, /input.*steps|steps/s],
+    ["a rate of 1", classifier([{ type: "dropout", rate: 1 }, { type: "attention", size: 2 }]), /rate/],
+  ];
+  for (const [what, spec, message] of refused) test(`refuses ${what}`, () => expect(() => parseSpec(spec)).toThrow(message));
+});

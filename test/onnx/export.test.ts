@@ -1,0 +1,228 @@
+/**
+ * Exported graphs: the same prediction in onnxruntime as by definition, a valid file for ONNX's own
+ * checker, the same bytes every time.
+ */
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fromBinary } from "@bufbuild/protobuf";
+import { InferenceSession, Tensor } from "onnxruntime-node";
+import { describe, expect, it } from "vitest";
+import { scale } from "../../src/data/scaler.ts";
+import { layoutOf } from "../../src/model/layout.ts";
+import { Network } from "../../src/model/network.ts";
+import { predictAll } from "../../src/model/trainer.ts";
+import { exportOnnx } from "../../src/onnx/export.ts";
+import { ModelProtoSchema } from "../../src/onnx/schema.ts";
+import { classify, modelOf, predict, regress, windowsOf, type Model } from "./models.ts";
+
+const attention = { type: "attention", size: 5 } as const;
+const last = { type: "last" } as const;
+const lstm = { type: "lstm", hidden: 4 } as const;
+const both = { ...lstm, bidirectional: true } as const;
+const dropout = { type: "dropout", rate: 0.3 } as const;
+const dense = (activation: "relu" | "tanh" | "sigmoid" | "linear") => ({ type: "dense", units: 7, activation }) as const;
+
+const models: Record<string, Model> = {
+  "one direction, attention": modelOf([lstm, attention], classify),
+  "one direction, last": modelOf([lstm, last], classify),
+  "two directions, attention": modelOf([both, attention], classify),
+  "two directions, last": modelOf([both, last], classify),
+  "last after dropout": modelOf([both, dropout, last, dropout], classify),
+  "attention without an LSTM": modelOf([attention], classify),
+  "the reference model in small": modelOf([both, dropout, both, attention, dense("relu"), dropout], classify, { steps: 9, features: 8 }),
+  "mixed directions and widths": modelOf([both, { ...lstm, hidden: 3 }, { ...both, hidden: 2 }, last, dense("tanh")], regress),
+  "dense layers of every activation": modelOf([lstm, attention, dense("relu"), dense("sigmoid"), dense("tanh"), dense("linear")], regress),
+  "three classes": modelOf([lstm, last], { type: "classify", classes: ["low", "middle", "high"] }),
+  "two regimes": modelOf([both, attention], regress, { regimes: 2 }),
+  "six regimes": modelOf([lstm, last], classify, { regimes: 6, features: 5 }),
+  "sizes of one": modelOf([{ ...both, hidden: 1 }, { type: "attention", size: 1 }, { ...dense("relu"), units: 1 }], regress, { steps: 1, features: 1 }),
+};
+
+async function run(bytes: Uint8Array, { spec, scaler }: Model, windows: Float32Array, B: number) {
+  const session = await InferenceSession.create(bytes, { intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 3 });
+  const columns = spec.input.features + (scaler.regimes?.settings ?? 0);
+  return session.run({ sensors: new Tensor("float32", windows, [B, spec.input.steps, columns]) });
+}
+
+const maxDifference = (a: Float32Array, b: Float32Array | Float64Array) => Math.max(...a.map((value, at) => Math.abs(value - b[at])));
+
+function ownPrediction({ spec, parameters, scaler }: Model, inputs: Float32Array, B: number): Float32Array {
+  const { steps } = spec.input;
+  const network = new Network(spec, { batch: B, training: false });
+  network.parameters.set(parameters);
+  const windows = { inputs, count: B, steps, features: inputs.length / B / steps, targets: new Float32Array(B), groups: new Int32Array(B) };
+  return predictAll(network, scale(windows, scaler), B);
+}
+
+/** Make every class win sometimes: larger weights, and biases for which the mean logits are equal. */
+function sharpenHead(model: Model, windows: Float32Array, B: number): void {
+  const [W, b] = ["head.W", "head.b"].map((name) => {
+    const { offset, length } = layoutOf(model.spec).parameters.find((row) => row.name === name)!;
+    return model.parameters.subarray(offset, offset + length);
+  });
+  W.forEach((value, p) => (W[p] = 12 * value));
+  const logs = predict(model, windows, B).map(Math.log);
+  logs.forEach((value, at) => (b[at % b.length] -= value / B));
+}
+
+describe("an exported graph, run by onnxruntime", () => {
+  it.each(Object.entries(models))("equals the float64 reference: %s", async (_, model) => {
+    const bytes = exportOnnx(model);
+    for (const B of [1, 2, 7]) {
+      const windows = windowsOf(model, B);
+      const outputs = await run(bytes, model, windows, B);
+      const actual = outputs[model.spec.head.type === "classify" ? "probabilities" : "value"];
+      const expected = predict(model, windows, B);
+      expect(actual.dims).toEqual([B, expected.length / B]);
+      expect(maxDifference(actual.data as Float32Array, expected)).toBeLessThan(1e-5);
+    }
+  });
+
+  it.each(Object.entries(models))("equals our own prediction: %s", async (_, model) => {
+    const B = 7;
+    const windows = windowsOf(model, B);
+    const outputs = await run(exportOnnx(model), model, windows, B);
+    const actual = outputs[model.spec.head.type === "classify" ? "probabilities" : "value"].data as Float32Array;
+    expect(maxDifference(actual, ownPrediction(model, windows, B))).toBeLessThan(1e-5);
+  });
+
+  it("equals our own prediction of the reference model", async () => {
+    const layers = [{ ...both, hidden: 64 }, dropout, { ...both, hidden: 64 }, { ...attention, size: 64 }, { ...dense("relu"), units: 64 }, dropout];
+    const model = modelOf(layers, classify, { steps: 100, features: 8 });
+    expect(model.parameters.length).toBe(154053);
+    model.parameters.forEach((value, p) => (model.parameters[p] = value / 5));
+    const windows = windowsOf(model, 3);
+    const { probabilities } = await run(exportOnnx(model), model, windows, 3);
+    expect(maxDifference(probabilities.data as Float32Array, ownPrediction(model, windows, 3))).toBeLessThan(1e-5);
+  });
+
+  it.each([3, 4, 5])("predicts the alarmed state by the threshold: %i classes", async (C) => {
+    const model = modelOf([both, last], { type: "classify", classes: Array.from({ length: C }, (_, c) => `state ${c}`) });
+    const B = 128;
+    const windows = windowsOf(model, B);
+    sharpenHead(model, windows, B);
+    const p = predict(model, windows, B);
+    const rows = Array.from({ length: B }, (_, b) => Array.from(p.subarray(C * b, C * (b + 1))));
+    const best = (row: number[], from: number, to: number) => row.indexOf(Math.max(...row.slice(from, to)), from);
+    const scores = rows.map((row) => row[C - 2] + row[C - 1]).sort((a, b) => a - b);
+    const seen = new Set<number>();
+    for (const place of [0, 40, 80, 127]) {
+      const threshold = place === 0 ? 1e-9 : (scores[place - 1] + scores[place]) / 2;
+      const { state } = await run(exportOnnx({ ...model, metadata: { alarmThreshold: String(threshold) } }), model, windows, B);
+      const expected = rows.map((row) => (row[C - 2] + row[C - 1] >= threshold ? best(row, C - 2, C) : best(row, 0, C - 2)));
+      expect(state.type).toBe("int64");
+      expect(state.dims).toEqual([B]);
+      expect(Array.from(state.data as BigInt64Array, Number)).toEqual(expected);
+      expected.forEach((value) => seen.add(value));
+    }
+    expect(seen.size).toBe(C);
+  });
+});
+
+const probe = "import onnx, sys; sys.exit(onnx.defs.onnx_opset_version() < 14)";
+const python = ["python3", "/usr/bin/python3"].find((command) => spawnSync(command, ["-c", probe]).status === 0);
+if (!python) console.warn("skipped: ONNX's own checker, as no python3 here has the module onnx >= 1.9 (Debian: apt install python3-onnx)");
+
+it.runIf(python)("passes ONNX's own checker with shape inference", () => {
+  const folder = mkdtempSync(join(tmpdir(), "millwright-onnx-"));
+  try {
+    const files = Object.values(models).map((model, index) => {
+      const file = join(folder, `${index}.onnx`);
+      const metadata: Record<string, string> = model.spec.head.type === "classify" ? { alarmThreshold: "0.5" } : {};
+      writeFileSync(file, exportOnnx({ ...model, metadata }));
+      return file;
+    });
+    const script = [
+      "import onnx, sys",
+      "for file in sys.argv[1:]:",
+      "    model = onnx.load(file)",
+      "    onnx.checker.check_model(model, full_check=True)",
+      "    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)",
+      "    assert len(inferred.graph.value_info) >= len(model.graph.node) - len(model.graph.output), file",
+    ].join("\n");
+    const { status, stderr } = spawnSync(python!, ["-c", script, ...files], { encoding: "utf8" });
+    expect(stderr).toBe("");
+    expect(status).toBe(0);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+describe("exported bytes", () => {
+  const model = models["two regimes"];
+  const message = (metadata = {}) => fromBinary(ModelProtoSchema, exportOnnx({ ...model, metadata }));
+
+  it("are the same whenever the options are, in any order of metadata", () => {
+    const bytes = exportOnnx({ ...model, metadata: { task: "turbofan", rounds: "20" } });
+    expect(exportOnnx({ ...model, metadata: { rounds: "20", task: "turbofan" } })).toEqual(bytes);
+  });
+
+  it("hold the canonical vector as it is: the initializers' bytes have its hash", () => {
+    const hash = createHash("sha256");
+    for (const { rawData } of message().graph!.initializer) hash.update(rawData);
+    expect(hash.digest("hex")).toBe(createHash("sha256").update(new Uint8Array(model.parameters.buffer)).digest("hex"));
+  });
+
+  it("name the version of the package that wrote them", () => {
+    const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
+    expect(message().producerVersion).toBe(version);
+  });
+
+  it("give every tensor one name, defined before it is used, and use all but the graph's outputs", () => {
+    for (const each of Object.values(models)) {
+      const { graph } = fromBinary(ModelProtoSchema, exportOnnx(each));
+      const defined = new Set(["sensors", ...graph!.initializer.map(({ name }) => name)]);
+      const unused = new Set(defined);
+      for (const node of graph!.node) {
+        for (const input of node.input) {
+          expect(defined).toContain(input);
+          unused.delete(input);
+        }
+        for (const output of node.output.filter(Boolean)) {
+          expect(defined).not.toContain(output);
+          defined.add(output);
+          unused.add(output);
+        }
+      }
+      expect([...unused]).toEqual(graph!.output.map(({ name }) => name));
+    }
+  });
+});
+
+describe("an export refuses", () => {
+  const model = modelOf([lstm, last], classify);
+  const withRegimes = modelOf([lstm, last], classify, { regimes: 2 });
+
+  it("parameters that do not fit or are not finite", () => {
+    expect(() => exportOnnx({ ...model, parameters: model.parameters.subarray(1) })).toThrow(/"parameters" expected \d+ numbers/);
+    const parameters = model.parameters.slice();
+    parameters[0] = Number.NaN;
+    expect(() => exportOnnx({ ...model, parameters })).toThrow(/0\.lstm\.W/);
+  });
+
+  it("a scaler of another shape or with impossible numbers", () => {
+    const { mean, std } = model.scaler;
+    expect(() => exportOnnx({ ...model, scaler: { mean: [[1]], std } })).toThrow(/"scaler.mean" expected 1 x 3 numbers, got 1 x 1/);
+    expect(() => exportOnnx({ ...model, scaler: { mean, std: [[1, 0, 1]] } })).toThrow(/"scaler.std" expected positive/);
+    expect(() => exportOnnx({ ...model, scaler: { mean, std: [[1, 1e-60, 1]] } })).toThrow(/"scaler.std" expected positive/);
+    expect(() => exportOnnx({ ...model, scaler: { mean: [[0, 1e60, 0]], std } })).toThrow(/"scaler.mean" expected finite/);
+    expect(() => exportOnnx({ ...model, scaler: withRegimes.scaler })).not.toThrow();
+    const regimes = withRegimes.scaler.regimes!;
+    expect(() => exportOnnx({ ...model, scaler: { mean, std, regimes } })).toThrow(RangeError);
+    for (const wrong of [{ settings: 0 }, { settings: 1 }, { centres: [] }, { spread: [1, 0] }]) {
+      expect(() => exportOnnx({ ...model, scaler: { ...withRegimes.scaler, regimes: { ...regimes, ...wrong } } })).toThrow(RangeError);
+    }
+  });
+
+  it("metadata that contradict the model", () => {
+    expect(() => exportOnnx({ ...model, metadata: { spec: "{}" } })).toThrow(/"spec" is written by the export itself/);
+    expect(() => exportOnnx({ ...model, metadata: { rounds: 3 as unknown as string } })).toThrow(TypeError);
+    for (const alarmThreshold of ["", "high", "0", "1.5", "NaN"]) expect(() => exportOnnx({ ...model, metadata: { alarmThreshold } })).toThrow(/alarmThreshold/);
+    for (const head of [regress, { type: "classify" as const, classes: ["good", "bad"] }]) {
+      expect(() => exportOnnx({ ...modelOf([lstm, last], head), metadata: { alarmThreshold: "0.5" } })).toThrow(/three or more classes/);
+    }
+  });
+});

@@ -1,0 +1,101 @@
+/**
+ * Models for the tests of this folder, and the float64 definition of what their graphs compute.
+ */
+import type { Scaler } from "../../src/data/scaler.ts";
+import { random } from "../../src/kernels/random.ts";
+import { layoutOf } from "../../src/model/layout.ts";
+import { parseSpec, type ModelSpec, type ModelSpecInput } from "../../src/model/spec.ts";
+import { activations, attentionForward, denseForward, lstmForward, softmax, type Vector } from "../reference.ts";
+
+export const STATES = ["HEALTHY", "DEGRADED", "CRITICAL", "FAILURE"];
+
+export interface Model {
+  readonly spec: ModelSpec;
+  readonly parameters: Float32Array;
+  readonly scaler: Scaler;
+}
+
+export const classify = { type: "classify", classes: STATES } as const;
+export const regress = { type: "regress", unit: "cycles", scale: 0.5 } as const;
+
+export function modelOf(layers: ModelSpecInput["layers"], head: ModelSpecInput["head"], { steps = 6, features = 3, regimes = 0, seed = 1 } = {}): Model {
+  const spec = parseSpec({ input: { steps, features }, layers, head });
+  const draw = random(seed, "onnx test");
+  const between = (low: number, high: number) => Math.fround(low + (high - low) * draw.uniform());
+  const parameters = new Float32Array(layoutOf(spec).length).map(() => between(-0.6, 0.6));
+  const table = (rows: number, columns: number, value: () => number) =>
+    Array.from({ length: rows }, () => Array.from({ length: columns }, value));
+  const rows = Math.max(regimes, 1);
+  const scaler: Scaler = {
+    mean: table(rows, features, () => between(-40, 40)),
+    std: table(rows, features, () => between(0.5, 4)),
+    ...(regimes && { regimes: { settings: 2, centres: table(regimes, 2, () => between(-3, 3)).map(([a, b]) => [0.3 * a, 12 * b]), spread: [0.3, 12] } }),
+  };
+  return { spec, parameters, scaler };
+}
+
+/** Raw windows (B,T,columns) of scaled values in [-2, 2], with settings near the centres. */
+export function windowsOf({ spec, scaler }: Model, B: number, seed = 2): Float32Array {
+  const draw = random(seed, "onnx windows");
+  const noise = () => 4 * draw.uniform() - 2;
+  const rows = Array.from({ length: B * spec.input.steps }, () => {
+    const r = draw.integer(scaler.mean.length);
+    const settings = scaler.regimes?.centres[r].map((centre, s) => centre + 0.2 * scaler.regimes!.spread[s] * noise()) ?? [];
+    return [...settings, ...scaler.mean[r].map((mean, i) => mean + scaler.std[r][i] * noise())];
+  });
+  return Float32Array.from(rows.flat());
+}
+
+/** Probabilities (B,classes) or values (B). */
+export function predict({ spec, parameters, scaler }: Model, windows: Vector, B: number): Float64Array {
+  const T = spec.input.steps;
+  const parameter = (name: string) => {
+    const { offset, length } = layoutOf(spec).parameters.find((row) => row.name === name)!;
+    return parameters.subarray(offset, offset + length);
+  };
+  let I = spec.input.features;
+  let x: Float64Array = scaled(windows, scaler, B, T, I);
+  let final = x;
+  spec.layers.forEach((layer, index) => {
+    const named = (name: string) => parameter(`${index}.${layer.type}.${name}`);
+    if (layer.type === "lstm") {
+      const H = layer.hidden;
+      const D = layer.bidirectional ? 2 : 1;
+      const directions = Array.from({ length: D }, (_, d) => {
+        const part = (values: Float32Array) => values.subarray((d * values.length) / D, ((d + 1) * values.length) / D);
+        return lstmForward({ x, W: part(named("W")), R: part(named("R")), b: part(named("B")), T, B, I, H, reverse: d === 1 }).h;
+      });
+      x = Float64Array.from({ length: T * B * D * H }, (_, at) => directions[Math.floor(at / H) % D][Math.floor(at / (D * H)) * H + (at % H)]);
+      final = Float64Array.from({ length: B * D * H }, (_, at) => x[(at % (D * H) < H ? T - 1 : 0) * B * D * H + at]);
+      I = D * H;
+    }
+    if (layer.type === "last") x = final;
+    if (layer.type === "attention") {
+      const c = named("c")[0];
+      x = attentionForward({ h: x, W: named("W"), b: named("b"), v: named("v"), c, T, B, D: I, A: layer.size }).context;
+    }
+    if (layer.type === "dense") {
+      const activation = activations.findIndex(({ name }) => name === layer.activation);
+      x = denseForward({ x, W: named("W"), b: named("b"), B, O: layer.units, I, activation });
+      I = layer.units;
+    }
+  });
+  const { head } = spec;
+  const O = head.type === "classify" ? head.classes.length : 1;
+  const y = denseForward({ x, W: parameter("head.W"), b: parameter("head.b"), B, O, I, activation: 0 });
+  return head.type === "classify" ? softmax(y, B, O) : y.map((value) => value * head.scale);
+}
+
+/** Raw (B,T,columns) to scaled (T,B,I). */
+function scaled(windows: Vector, { mean, std, regimes }: Scaler, B: number, T: number, I: number): Float64Array {
+  const S = regimes?.settings ?? 0;
+  const result = new Float64Array(T * B * I);
+  for (let bt = 0; bt < B * T; bt++) {
+    const row = Array.from(windows).slice(bt * (S + I), (bt + 1) * (S + I));
+    const distances = regimes?.centres.map((centre) => centre.reduce((sum, value, s) => sum + ((row[s] - value) / regimes.spread[s]) ** 2, 0)) ?? [0];
+    const r = distances.indexOf(Math.min(...distances));
+    const tb = (bt % T) * B + Math.floor(bt / T);
+    for (let i = 0; i < I; i++) result[tb * I + i] = (row[S + i] - mean[r][i]) / std[r][i];
+  }
+  return result;
+}
