@@ -1,0 +1,121 @@
+/**
+ * @module
+ * Federated averaging in kernel memory (equations in assembly/aggregate.ts).
+ *
+ *     lattice   q = round(Δ · 2^24) in int32;  sum = Σ n_k q_k in int64;  mean change = sum / Σ n_k / 2^24
+ *     float32   mean parameters = Σ (n_k / Σ n) w_k, in the order of clients
+ *
+ * Integers add to the same bits in any order, so the lattice adds updates as they arrive and holds O(P)
+ * whatever the number of clients. Float32 is there to compare with: to be free of the order of arrival
+ * it keeps every client's parameters until the round closes, O(K P).
+ */
+import { Kernels } from "../kernels/kernels.ts";
+import type { Arithmetic } from "./message.ts";
+
+/** Lattice steps in 1. */
+export const LATTICE_SCALE = 2 ** 24;
+/** The largest |q|. */
+export const LATTICE_BOUND = 2 ** 31 - 1;
+/** The most samples in a round: (2^31 - 1) · 2^32 < 2^63, so the sum cannot overflow. */
+export const MAX_TOTAL_SAMPLES = 2 ** 32;
+
+export interface Accumulator {
+  /** Add a client's numbers (P). The client is its place in the canonical order; arguments are checked by the caller. */
+  add(client: number, numbers: Int32Array | Float32Array, samples: number): void;
+  /** The weighted mean of what was added, a new array (P). The next round starts from nothing. */
+  drain(): Float32Array<ArrayBuffer>;
+}
+
+export function accumulator(arithmetic: Arithmetic, P: number): Accumulator {
+  return arithmetic === "lattice" ? latticeAccumulator(P) : float32Accumulator(P);
+}
+
+function latticeAccumulator(P: number): Accumulator {
+  const kernels = new Kernels();
+  const sum = kernels.allocate(8 * P);
+  const q = kernels.allocate(4 * P);
+  const mean = kernels.allocate(4 * P);
+  let total = 0;
+  return {
+    add(_, numbers, samples) {
+      kernels.int32(q, P).set(numbers);
+      kernels.wasm.latticeAdd(sum, q, samples, P);
+      total += samples;
+    },
+    drain() {
+      kernels.wasm.latticeMean(mean, sum, BigInt(total), P);
+      kernels.bigInt64(sum, P).fill(0n);
+      total = 0;
+      return kernels.float32(mean, P).slice();
+    },
+  };
+}
+
+function float32Accumulator(P: number): Accumulator {
+  const kernels = new Kernels();
+  const sum = kernels.allocate(4 * P);
+  const w = kernels.allocate(4 * P);
+  let kept: { readonly client: number; readonly parameters: Float32Array; readonly samples: number }[] = [];
+  return {
+    add(client, numbers, samples) {
+      kept.push({ client, parameters: Float32Array.from(numbers), samples });
+    },
+    drain() {
+      const total = kept.reduce((count, { samples }) => count + samples, 0);
+      kernels.float32(sum, P).fill(-0); // the zero of addition that keeps a -0: one client gets its own bits back
+      for (const { parameters, samples } of kept.sort((a, b) => a.client - b.client)) {
+        kernels.float32(w, P).set(parameters);
+        kernels.wasm.average32Add(sum, w, samples / total, P);
+      }
+      kept = [];
+      return kernels.float32(sum, P).slice();
+    },
+  };
+}
+
+/**
+ * The change from `before` to `after` on the lattice, and how many of its values do not fit: not
+ * finite, or not within ±128. A change with misfits is not to be sent.
+ */
+export function encodeChange(after: Float32Array, before: Float32Array): { readonly lattice: Int32Array<ArrayBuffer>; readonly misfits: number } {
+  const P = before.length;
+  return withScratch((kernels) => {
+    const [q, w1, w0] = [kernels.allocate(4 * P), kernels.allocate(4 * P), kernels.allocate(4 * P)];
+    kernels.float32(w1, P).set(after);
+    kernels.float32(w0, P).set(before);
+    const misfits = kernels.wasm.latticeEncode(q, w1, w0, P);
+    return { lattice: kernels.int32(q, P).slice(), misfits };
+  });
+}
+
+/** `parameters` + `change`, a new array (P). */
+export function applyChange(parameters: Float32Array, change: Float32Array): Float32Array<ArrayBuffer> {
+  const P = parameters.length;
+  return withScratch((kernels) => {
+    const [w, mean] = [kernels.allocate(4 * P), kernels.allocate(4 * P)];
+    kernels.float32(w, P).set(parameters);
+    kernels.float32(mean, P).set(change);
+    kernels.wasm.applyUpdate(w, w, mean, P);
+    return kernels.float32(w, P).slice();
+  });
+}
+
+/** How many numbers are NaN or beyond ±bound. */
+export function countMisfits(numbers: Int32Array | Float32Array | Float64Array, bound: number = Number.MAX_VALUE): number {
+  let misfits = 0;
+  for (let index = 0; index < numbers.length; index++) if (!(Math.abs(numbers[index]) <= bound)) misfits++;
+  return misfits;
+}
+
+let scratch: Kernels | undefined;
+
+/** One instance serves every client in a thread, since the work is over before anyone else gets a turn. */
+function withScratch<T>(work: (kernels: Kernels) => T): T {
+  scratch ??= new Kernels();
+  const mark = scratch.mark();
+  try {
+    return work(scratch);
+  } finally {
+    scratch.release(mark);
+  }
+}

@@ -1,0 +1,252 @@
+/**
+ * @module
+ * The messages between client and orchestrator, and their bytes.
+ *
+ * A client asks, the orchestrator answers; there are ten kinds of message and one shape of frame:
+ *
+ *      0        4   5   6   7   8             12            16           16+H         16+H+N
+ *     +--------+---+---+---+---+-------------+-------------+------------+------------+---------+
+ *     | M W F L| v | k | e | 0 | H, uint32   | N, uint32   | H bytes    | N bytes    | CRC-32  |
+ *     +--------+---+---+---+---+-------------+-------------+------------+------------+---------+
+ *       magic    |   |   |       length of     length of     fields:      numbers:     of all
+ *                |   |   |       the fields    the numbers   JSON object  elements     before it
+ *                |   |   element: 0 none, 1 int32, 2 float32, 3 float64
+ *                |   kind: the table KINDS below
+ *                version of the protocol
+ *
+ * Everything is little endian. The fields are small and read by people in a trace; the numbers are what
+ * weighs, and are the elements of a typed array as they lie in memory. The frame's length is exactly
+ * 20 + H + N. docs/protocol.md has the flow of messages and the meaning of every field.
+ *
+ * A frame comes from outside, so decode believes nothing: lengths are held against the bytes that are
+ * there and against limits before anything is allocated, the checksum before anything is parsed, the
+ * fields against a strict schema. The checksum finds accidents (it finds every single flipped bit and
+ * every burst of up to 32); it does not find an attacker.
+ */
+import { z } from "zod";
+import { crc32 } from "./checksum.ts";
+
+export const PROTOCOL_VERSION = 1;
+
+/** Why a request was refused. docs/protocol.md says of each what to do. */
+export const REFUSAL_CODES = [
+  "frame", "version", "client", "fingerprint", "round", "order", "arithmetic", "length", "values", "samples", "duplicate", "topic", "failed",
+] as const;
+export type RefusalCode = (typeof REFUSAL_CODES)[number];
+
+/** How updates are represented and summed: int32 fixed point, or float32 parameters as they are. */
+export type Arithmetic = "lattice" | "float32";
+
+/** Every message names the model it is about: a hexadecimal hash of its spec, chosen by the caller. */
+interface Named {
+  readonly fingerprint: string;
+}
+/** Every request names its sender. */
+interface Sent extends Named {
+  readonly client: string;
+}
+
+export type Request =
+  /** First contact: do we speak the same protocol about the same model? */
+  | (Sent & { readonly kind: "join" })
+  /** Numbers for a named topic, merged when every client has given its own. Round 0 is before training. */
+  | (Sent & { readonly kind: "gather"; readonly topic: string; readonly round: number; readonly numbers: Float64Array })
+  /** The model of the next round that lacks this client's update. */
+  | (Sent & { readonly kind: "pull" })
+  /** What a client learned in a round: (P) change on the lattice, or (P) float32 parameters. */
+  | (Sent & {
+      readonly kind: "update"; readonly round: number; readonly samples: number; readonly loss: number;
+      readonly numbers: Int32Array | Float32Array;
+    });
+
+export type Reply =
+  | (Named & {
+      readonly kind: "welcome"; readonly clients: number; readonly parameters: number; readonly startRound: number;
+      readonly rounds: number; readonly arithmetic: Arithmetic;
+    })
+  | (Named & { readonly kind: "gathered"; readonly topic: string; readonly round: number; readonly numbers: Float64Array })
+  /** Global parameters (P) to train from, with settings that only the learner understands. */
+  | (Named & { readonly kind: "model"; readonly round: number; readonly settings: unknown; readonly numbers: Float32Array })
+  /** Training is over: the parameters (P) after the last round. */
+  | (Named & { readonly kind: "done"; readonly round: number; readonly numbers: Float32Array })
+  | (Named & { readonly kind: "accepted"; readonly round: number })
+  | (Named & { readonly kind: "refused"; readonly code: RefusalCode; readonly reason: string });
+
+export type Message = Request | Reply;
+export type Kind = Message["kind"];
+type Fields<K extends Kind> = Omit<Extract<Message, { kind: K }>, "kind" | "numbers">;
+type Numbers = Int32Array | Float32Array | Float64Array;
+
+const fingerprint = z.string().regex(/^[0-9a-f]{8,128}$/, "expected 8 to 128 hexadecimal digits");
+/** Starts with a letter or digit, so that an id may become a file name or a subject without surprises. */
+const client = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "expected 1 to 64 of A-Z a-z 0-9 . _ -, the first a letter or digit");
+const topic = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$/, "expected 1 to 64 of A-Z a-z 0-9 . _ / -, the first a letter or digit");
+const natural = z.int().min(0);
+
+const INT32 = 1;
+const FLOAT32 = 2;
+const FLOAT64 = 3;
+
+/** The code of each kind on the wire, the schema of its fields, the elements its numbers may have. */
+const KINDS: { readonly [K in Kind]: { readonly code: number; readonly fields: z.ZodType<Fields<K>>; readonly elements: readonly number[] } } = {
+  join: { code: 1, fields: z.strictObject({ fingerprint, client }), elements: [] },
+  welcome: {
+    code: 2,
+    fields: z.strictObject({
+      fingerprint, clients: natural, parameters: natural, startRound: natural, rounds: natural, arithmetic: z.enum(["lattice", "float32"]),
+    }),
+    elements: [],
+  },
+  gather: { code: 3, fields: z.strictObject({ fingerprint, client, topic, round: natural }), elements: [FLOAT64] },
+  gathered: { code: 4, fields: z.strictObject({ fingerprint, topic, round: natural }), elements: [FLOAT64] },
+  pull: { code: 5, fields: z.strictObject({ fingerprint, client }), elements: [] },
+  model: { code: 6, fields: z.strictObject({ fingerprint, round: natural, settings: z.unknown() }), elements: [FLOAT32] },
+  done: { code: 7, fields: z.strictObject({ fingerprint, round: natural }), elements: [FLOAT32] },
+  // The number of samples is any number here: a wrong one is a reason to refuse an update, not to misread a frame.
+  update: { code: 8, fields: z.strictObject({ fingerprint, client, round: natural, samples: z.number(), loss: z.number() }), elements: [INT32, FLOAT32] },
+  accepted: { code: 9, fields: z.strictObject({ fingerprint, round: natural }), elements: [] },
+  refused: { code: 10, fields: z.strictObject({ fingerprint, code: z.enum(REFUSAL_CODES), reason: z.string().max(1024) }), elements: [] },
+};
+const kindOf = new Map(Object.entries(KINDS).map(([kind, row]) => [row.code, kind as Kind]));
+
+/** @throws RangeError when the id could not stand in a message. */
+export function checkClientId(id: string): string {
+  if (!client.safeParse(id).success) throw new RangeError(`client id expected 1 to 64 of A-Z a-z 0-9 . _ -, the first a letter or digit, got ${JSON.stringify(id)}`);
+  return id;
+}
+
+/** @throws RangeError when the fingerprint could not stand in a message. */
+export function checkFingerprint(hash: string): string {
+  if (!fingerprint.safeParse(hash).success) throw new RangeError(`"fingerprint" expected 8 to 128 hexadecimal digits, got ${JSON.stringify(hash)}; see fingerprintOf`);
+  return hash;
+}
+
+const MAGIC = 0x4c46574d; // "MWFL", read as a little-endian uint32
+const PREFIX_BYTES = 16;
+const TRAILER_BYTES = 4;
+/** Of the fields. */
+export const MAX_FIELDS_BYTES = 65_536;
+/** Of the numbers in a gather: what is shared beside the model is small. */
+export const MAX_GATHER_LENGTH = 65_536;
+/** Of the numbers in any frame: a model of 2^27 parameters. */
+const MAX_NUMBERS_BYTES = 2 ** 29;
+
+/** A frame that is not one of ours, or not whole. */
+export class FrameError extends RangeError {
+  override readonly name = "FrameError";
+  readonly code: "frame" | "version" | "length";
+  constructor(code: "frame" | "version" | "length", message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** The longest frame in a federation of `parameters` parameters: what a transport needs to accept, and no more. */
+export function maxFrameBytes(parameters: number): number {
+  return PREFIX_BYTES + MAX_FIELDS_BYTES + Math.max(4 * parameters, 8 * MAX_GATHER_LENGTH) + TRAILER_BYTES;
+}
+
+/**
+ * The bytes of a message.
+ * @throws RangeError when a field or the kind of numbers does not fit the message's kind.
+ */
+export function encode(message: Message): Uint8Array<ArrayBuffer> {
+  const { kind, numbers, ...fields } = message as Message & { readonly numbers?: Numbers };
+  const { code, elements } = KINDS[kind];
+  const element = elementOf(numbers);
+  if (!carries(elements, element)) throw new RangeError(`message "${kind}": numbers of this type do not belong here`);
+  const checked = checkFields(kind, fields);
+  const header = new TextEncoder().encode(JSON.stringify(checked));
+  if (header.length > MAX_FIELDS_BYTES) throw new RangeError(`message "${kind}": fields expected at most ${MAX_FIELDS_BYTES} bytes, got ${header.length}`);
+  const bytes = numbers ? new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength) : new Uint8Array(0);
+  const limit = numbersLimit(element, MAX_NUMBERS_BYTES);
+  if (bytes.length > limit) throw new RangeError(`message "${kind}": numbers expected at most ${limit} bytes, got ${bytes.length}`);
+
+  const end = PREFIX_BYTES + header.length + bytes.length;
+  const frame = new Uint8Array(end + TRAILER_BYTES);
+  const view = new DataView(frame.buffer);
+  view.setUint32(0, MAGIC, true);
+  view.setUint8(4, PROTOCOL_VERSION);
+  view.setUint8(5, code);
+  view.setUint8(6, element);
+  view.setUint32(8, header.length, true);
+  view.setUint32(12, bytes.length, true);
+  frame.set(header, PREFIX_BYTES);
+  frame.set(bytes, PREFIX_BYTES + header.length);
+  view.setUint32(end, crc32(frame.subarray(0, end)), true);
+  return frame;
+}
+
+/**
+ * The message in a frame; its numbers are a copy.
+ * @param maxNumbersBytes refuse a frame with more, before anything is allocated
+ * @throws FrameError (a RangeError) for anything that is not exactly one whole frame of this version.
+ */
+export function decode(frame: Uint8Array, maxNumbersBytes = MAX_NUMBERS_BYTES): Message {
+  const { kind, element, headerBytes, numbersBytes } = decodePrefix(frame, maxNumbersBytes);
+  const start = PREFIX_BYTES + headerBytes;
+  const end = start + numbersBytes;
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+  if (view.getUint32(end, true) !== crc32(frame.subarray(0, end))) throw new FrameError("frame", "frame: checksum does not match; it was damaged on its way");
+
+  const fields = checkFields(kind, parseFields(frame.subarray(PREFIX_BYTES, start)));
+  if (element === 0) return { kind, ...fields } as Message;
+  const bytes = new Uint8Array(numbersBytes); // not frame.slice(): Node's Buffer makes that a view
+  bytes.set(frame.subarray(start, end));
+  return { kind, ...fields, numbers: numbersOf(bytes.buffer, element) } as Message;
+}
+
+/** Read the fixed part and hold its lengths against the frame and the limits. */
+function decodePrefix(frame: Uint8Array, maxNumbersBytes: number) {
+  if (frame.length < PREFIX_BYTES + TRAILER_BYTES) throw new FrameError("frame", `frame: expected at least ${PREFIX_BYTES + TRAILER_BYTES} bytes, got ${frame.length}`);
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+  if (view.getUint32(0, true) !== MAGIC) throw new FrameError("frame", `frame: expected it to begin with "MWFL"`);
+  const version = view.getUint8(4);
+  if (version !== PROTOCOL_VERSION) {
+    throw new FrameError("version", `frame: expected protocol version ${PROTOCOL_VERSION}, got ${version}; run the same release of millwright on both sides`);
+  }
+  const kind = kindOf.get(view.getUint8(5));
+  if (kind === undefined) throw new FrameError("frame", `frame: unknown kind of message ${view.getUint8(5)}`);
+  const element = view.getUint8(6);
+  if (!carries(KINDS[kind].elements, element)) throw new FrameError("frame", `frame: message "${kind}" with numbers of type ${element}`);
+  if (view.getUint8(7) !== 0) throw new FrameError("frame", "frame: byte 7 expected 0");
+  const headerBytes = view.getUint32(8, true);
+  const numbersBytes = view.getUint32(12, true);
+  if (headerBytes > MAX_FIELDS_BYTES) throw new FrameError("frame", `frame: fields expected at most ${MAX_FIELDS_BYTES} bytes, got ${headerBytes}`);
+  const limit = numbersLimit(element, maxNumbersBytes);
+  if (numbersBytes > limit) throw new FrameError("length", `frame: numbers expected at most ${limit} bytes, got ${numbersBytes}`);
+  if (numbersBytes % elementBytes(element) !== 0) throw new FrameError("frame", `frame: ${numbersBytes} bytes are no whole count of numbers`);
+  const expected = PREFIX_BYTES + headerBytes + numbersBytes + TRAILER_BYTES;
+  if (frame.length !== expected) throw new FrameError("frame", `frame: expected ${expected} bytes, got ${frame.length}`);
+  return { kind, element, headerBytes, numbersBytes };
+}
+
+function parseFields(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
+  } catch {
+    throw new FrameError("frame", "frame: fields expected a JSON object");
+  }
+}
+
+function checkFields(kind: Kind, fields: unknown): object {
+  const result = KINDS[kind].fields.safeParse(fields);
+  if (!result.success) throw new FrameError("frame", `message "${kind}": ${z.prettifyError(result.error).slice(0, 512)}`);
+  return result.data;
+}
+
+const carries = (elements: readonly number[], element: number): boolean => (elements.length === 0 ? element === 0 : elements.includes(element));
+
+function elementOf(numbers: Numbers | undefined): number {
+  if (numbers === undefined) return 0;
+  if (numbers instanceof Int32Array) return INT32;
+  return numbers instanceof Float32Array ? FLOAT32 : FLOAT64;
+}
+
+const numbersLimit = (element: number, most: number): number => (element === 0 ? 0 : element === FLOAT64 ? 8 * MAX_GATHER_LENGTH : most);
+const elementBytes = (element: number): number => (element === 0 ? 1 : element === FLOAT64 ? 8 : 4);
+
+function numbersOf(buffer: ArrayBuffer, element: number): Numbers {
+  if (element === INT32) return new Int32Array(buffer);
+  return element === FLOAT32 ? new Float32Array(buffer) : new Float64Array(buffer);
+}
