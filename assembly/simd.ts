@@ -5,7 +5,7 @@
  * load and store must be compile-time constants.
  *
  * WebAssembly has no flush-to-zero mode, and one denormal operand makes an operation up to 70 times
- * slower (docs/lstm.md, "Denormals"), so everything that decays is flushed explicitly.
+ * slower, so everything that decays is flushed explicitly.
  */
 
 /** Below this a state or a gradient counts as zero: 2^-63 = sqrt(FLT_MIN), so that the product of two kept values is normal. */

@@ -266,7 +266,7 @@ describe("an orchestrator refuses", () => {
   test("what is beyond its own bounds on change and samples", async () => {
     const orchestrator = new Orchestrator({ clients: ["north"], parameters: initial, rounds: 1, fingerprint, limits: { change: 2 ** -22, samples: 500 } });
     const answer = async (message: typeof good) => decode(await orchestrator.handle(encode(message)));
-    expect(await answer({ ...good, samples: 501 })).toMatchObject({ code: "samples" });
+    expect(await answer({ ...good, samples: 501 as typeof good.samples })).toMatchObject({ code: "samples" });
     expect(await answer(good)).toMatchObject({ code: "values", reason: expect.stringContaining("1 of 5 numbers") });
     expect(await answer({ ...good, numbers: Int32Array.of(1, 2, 3, 4, -4) as typeof good.numbers })).toMatchObject({ kind: "accepted" });
   });

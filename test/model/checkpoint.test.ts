@@ -43,6 +43,12 @@ function withHeader(change: (header: Header) => unknown): Uint8Array {
 }
 
 describe("a checkpoint", () => {
+  it("is read from a view into a larger buffer, as a file read by Node is", () => {
+    const larger = Buffer.alloc(bytes.length + 24, 0xff);
+    larger.set(bytes, 16);
+    expect(decodeCheckpoint(larger.subarray(16, 16 + bytes.length))).toEqual(checkpoint);
+  });
+
   it("is read back bit for bit", () => {
     expect(decodeCheckpoint(bytes)).toEqual(checkpoint);
     fc.assert(

@@ -1,0 +1,32 @@
+/**
+ * @module
+ * What the commands need of the rest of the project, in one place: a test hands in another engine.
+ * The real one is loaded when it is asked for, so that such a test does not load it.
+ */
+import type * as node from "../node.ts";
+import type * as onnx from "../onnx/inspect.ts";
+import type { Task } from "../tasks/task.ts";
+import type * as run from "../tasks/run.ts";
+import { loadOnnxRunner } from "./runtime.ts";
+
+export interface Engine {
+  readonly tasks: readonly Pick<Task, "name" | "summary" | "needsData" | "schedule">[];
+  readonly resolve: typeof run.resolve;
+  readonly run: typeof run.run;
+  readonly evaluateRun: typeof run.evaluateRun;
+  readonly exportRun: typeof run.exportRun;
+  readonly inspectOnnx: typeof onnx.inspectOnnx;
+  readonly formatInspection: typeof onnx.formatInspection;
+  readonly folderSource: typeof node.folderSource;
+  readonly threadPool: typeof node.threadPool;
+  readonly loadOnnxRunner: typeof loadOnnxRunner;
+}
+
+export async function loadEngine(): Promise<Engine> {
+  const [{ tasks, resolve, run, evaluateRun, exportRun }, { inspectOnnx, formatInspection }, { folderSource, threadPool }] = await Promise.all([
+    import("../tasks/run.ts"),
+    import("../onnx/inspect.ts"),
+    import("../node.ts"),
+  ]);
+  return { tasks, resolve, run, evaluateRun, exportRun, inspectOnnx, formatInspection, folderSource, threadPool, loadOnnxRunner };
+}

@@ -1,0 +1,130 @@
+/**
+ * @module
+ * The command line as a function: arguments in, exit code out. Streams, clock and signals are handed in.
+ *
+ *     0 done   1 a fault of ours, with its stack   2 refused input, one line   130 interrupted
+ */
+import { createRequire } from "node:module";
+import { availableParallelism } from "node:os";
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { loadEngine, type Engine } from "./engine.ts";
+import { evaluate, type EvaluateOptions } from "./evaluate.ts";
+import { exportModel } from "./export.ts";
+import { inspect } from "./inspect.ts";
+import { train, type TrainOptions } from "./train.ts";
+
+export interface Io {
+  readonly stdout: (text: string) => void;
+  readonly stderr: (text: string) => void;
+  /** What relative paths start from. */
+  readonly directory: string;
+  readonly nowMs: () => number;
+  readonly onInterrupt: (listener: () => void) => void;
+}
+
+const MAX_WORKERS = 64;
+
+export async function main(argv: readonly string[], io: Io, load: () => Promise<Engine> = loadEngine): Promise<number> {
+  let exitCode = 0;
+  try {
+    const program = describe(io, await load(), async (command) => {
+      exitCode = await command;
+    });
+    await program.parseAsync(argv, { from: "user" });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (!isRefusal(error)) {
+      io.stderr(`millwright: this is a fault of millwright, not of your input\n${error instanceof Error ? error.stack : String(error)}\n`);
+      return 1;
+    }
+    io.stderr(`millwright: ${error.message.replace(/\s*\n\s*/g, "; ")}\n`);
+    return 2;
+  }
+}
+
+type Perform = (exitCode: Promise<number>) => Promise<void>;
+
+function describe(io: Io, engine: Engine, perform: Perform): Command {
+  const { version } = createRequire(import.meta.url)("../../package.json") as { version: string };
+  const program = new Command("millwright")
+    .description("Train one model across factories without moving their data.")
+    .version(version)
+    .exitOverride()
+    .configureOutput({
+      writeOut: io.stdout,
+      writeErr: io.stderr,
+      outputError: (text, write) => write(text.replace(/^error: /, "millwright: ")),
+    });
+  const workers = new Option("--workers <N>", "how many factories train at the same time; the result is the same for any number")
+    .argParser(integer(1, MAX_WORKERS))
+    .default(Math.min(availableParallelism(), MAX_WORKERS), "number of cores");
+
+  program
+    .command("train")
+    .description("train federatedly and write a run folder")
+    .addArgument(new Argument("<task>", "what to learn").choices(engine.tasks.map(({ name }) => name)))
+    .option("--data <DIR>", "folder with the files of the data set")
+    .option("--factories <K>", "number of factories", integer(1, 10_000))
+    .option("--rounds <R>", "rounds of the federation", integer(1, 1_000_000))
+    .option("--local-epochs <E>", "epochs a factory trains in a round", integer(1, 10_000))
+    .option("--batch <B>", "windows in a gradient step", integer(1, 65_536))
+    .option("--seed <S>", "from which all randomness follows", integer(0, 2 ** 32 - 1), 1)
+    .option("--subset <NAME>", "which part of a data set that has several (turbofan: FD001 to FD004)")
+    .option("--compare", "train solo and centralised models too, each with as many gradient steps per sample", false)
+    .addOption(workers)
+    .option("--out <DIR>", "the run folder (default: runs/<task>-seed<S>)")
+    .option("--json", "print the summary as JSON on stdout, progress on stderr", false)
+    .addHelpText("after", taskHelp(engine))
+    .action((task: string, options: TrainOptions) => perform(train(task, options, io, engine)));
+
+  program
+    .command("evaluate")
+    .description("evaluate the model of a run on test data")
+    .argument("<RUN>", "the run folder")
+    .option("--data <DIR>", "folder with the files of the data set")
+    .addOption(workers)
+    .option("--json", "print JSON", false)
+    .action((run: string, options: EvaluateOptions) => perform(evaluate(run, options, io, engine)));
+
+  program
+    .command("export")
+    .description("write the model of a run as ONNX")
+    .argument("<RUN>", "the run folder")
+    .requiredOption("--onnx <FILE>", "the file to write")
+    .action((run: string, options: { onnx: string }) => perform(exportModel(run, options, io, engine)));
+
+  program
+    .command("inspect")
+    .description("print inputs, outputs, operators and metadata of an ONNX file")
+    .argument("<FILE.onnx>")
+    .option("--json", "print JSON", false)
+    .action((file: string, options: { json: boolean }) => perform(inspect(file, options, io, engine)));
+
+  return program;
+}
+
+function taskHelp({ tasks }: Engine): string {
+  const lines = tasks.flatMap(({ name, summary, schedule: { factories, rounds, localEpochs, batch } }) => [
+    `  ${name.padEnd(11)} ${summary}`,
+    `  ${" ".repeat(11)} by default --factories ${factories} --rounds ${rounds} --local-epochs ${localEpochs} --batch ${batch}`,
+  ]);
+  return `\nTasks:\n${lines.join("\n")}\n\nAn interrupted run resumes when it is started again with the same options.\n`;
+}
+
+function integer(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d+$/.test(text) ? Number(text) : NaN;
+    if (!(value >= min && value <= max)) throw new InvalidArgumentError(`Expected an integer from ${min} to ${max}.`);
+    return value;
+  };
+}
+
+/** V8's own words for a fault in a program; our refusals name a place instead. */
+const FAULT = /^(Cannot |Invalid (array|typed array|DataView|string) |Maximum call stack|Assignment to |.* is not (a function|iterable|a constructor|defined|extensible)|.* out of bounds)/;
+
+/** Whether an error tells about input from outside: a wrong value or kind, or a file that the system refuses. */
+function isRefusal(error: unknown): error is Error {
+  if (error instanceof RangeError || error instanceof TypeError) return !FAULT.test(error.message);
+  return error instanceof Error && "syscall" in error;
+}

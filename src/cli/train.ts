@@ -1,0 +1,175 @@
+/**
+ * @module
+ * `millwright train <task>`: one run, from data to a folder of results.
+ */
+import { relative, resolve as resolvePath } from "node:path";
+import type { Prepared, ProgressEvent, RunConfig } from "../tasks/run.ts";
+import { formatComparison } from "./comparison.ts";
+import { openData } from "./data.ts";
+import type { Engine } from "./engine.ts";
+import { checkWritable, differences, readFolder, RunFolder, type FolderState, type Json } from "./folder.ts";
+import { duration } from "./format.ts";
+import type { Io } from "./program.ts";
+import { createProgress } from "./progress.ts";
+import { renderReport } from "./report.ts";
+import { formatTable } from "./table.ts";
+
+export interface TrainOptions {
+  readonly data?: string;
+  readonly factories?: number;
+  readonly rounds?: number;
+  readonly localEpochs?: number;
+  readonly batch?: number;
+  readonly seed: number;
+  readonly subset?: string;
+  readonly compare: boolean;
+  readonly workers: number;
+  readonly out?: string;
+  readonly json: boolean;
+}
+
+/** The exit code of a process that SIGINT ended: 128 + 2. */
+const INTERRUPTED = 130;
+
+const files: readonly (readonly [string, string])[] = [
+  ["report.html", "figures and curves; open it in a browser"],
+  ["model.onnx", "the model with its scaler: feed it raw sensor values"],
+  ["model.safetensors", "the same parameters, to train on or evaluate"],
+  ["summary.json", "the figures, for programs"],
+  ["rounds.jsonl", "a line a round"],
+  ["config.json", "everything this run was made of"],
+];
+
+export async function train(task: string, options: TrainOptions, io: Io, engine: Engine): Promise<number> {
+  const began = io.nowMs();
+  const { workers, out, json, data, ...runOptions } = options;
+  const say = json ? io.stderr : io.stdout;
+  if (out !== undefined) checkFolder(out, io);
+
+  const prepared = await engine.resolve({ task, ...runOptions }, openData(data, io, engine));
+  const { folder, checkpoint } = chooseFolder(prepared.config, out, io);
+  const shown = relative(io.directory, folder.path) || folder.path;
+  say(`${describe(prepared.config, workers)}\n`);
+  if (checkpoint) say(`resuming ${shown} after round ${folder.records.length}\n`);
+
+  const result = await runInterruptibly(prepared, { folder, checkpoint, workers, say }, io, engine);
+  if (result === null) {
+    const rounds = folder.records.length;
+    say("\n");
+    io.stderr(
+      rounds === 0
+        ? "millwright: interrupted before the first round was complete; nothing was written\n"
+        : `millwright: interrupted after round ${rounds}; resume with: ${resumeCommand(task, options, shown)}\n`,
+    );
+    return INTERRUPTED;
+  }
+
+  const { summary, checkpoint: model, onnx } = result;
+  const report = renderReport({ config: prepared.config, records: folder.records, summary });
+  folder.finish({ "model.safetensors": model, "model.onnx": onnx, "report.html": report }, summary as unknown as Json);
+  say(`\n${formatComparison(summary)}\n`);
+  say(formatTable([{ title: `files in ${shown}`, align: "left" }, { title: "", align: "left" }], files));
+  say(`\nwall time ${duration((io.nowMs() - began) / 1000)}\n`);
+  if (json) io.stdout(`${JSON.stringify(summary)}\n`);
+  return 0;
+}
+
+interface RunParts {
+  readonly folder: RunFolder;
+  readonly checkpoint: Uint8Array | undefined;
+  readonly workers: number;
+  readonly say: (text: string) => void;
+}
+
+/** The result, or null where the person interrupted. Completed rounds are in the folder either way. */
+async function runInterruptibly(prepared: Prepared, { folder, checkpoint, workers, say }: RunParts, io: Io, engine: Engine) {
+  const interruption = new AbortController();
+  const interrupted = new Promise<null>((done) => interruption.signal.addEventListener("abort", () => done(null)));
+  io.onInterrupt(() => interruption.abort());
+  const progress = createProgress((line) => say(`${line}\n`), io.nowMs, roundsAfter(prepared.config, workers));
+  const onProgress = (event: ProgressEvent) => {
+    if (interruption.signal.aborted) return;
+    if (event.kind === "round") folder.append(event.record, event.checkpoint);
+    progress(event);
+  };
+  const pool = engine.threadPool(workers);
+  try {
+    const resume = checkpoint && { round: folder.records.length, checkpoint, bytes: folder.records.at(-1)!.bytes };
+    const runOnnx = await engine.loadOnnxRunner();
+    const running = engine.run(prepared, { pool, onProgress, signal: interruption.signal, resume, runOnnx });
+    // Waiting for the workers to notice would keep a person waiting for the rest of an epoch.
+    return await Promise.race([running, interrupted]);
+  } catch (error) {
+    if (interruption.signal.aborted) return null;
+    throw error;
+  } finally {
+    await pool.close();
+  }
+}
+
+/**
+ * Solo training takes as many gradient steps as the federation, and so does centralised training, but in one chain.
+ * A round keeps min(workers, factories) workers busy.
+ */
+function roundsAfter({ compare, rounds, factories }: RunConfig, workers: number): number {
+  const busy = Math.min(workers, factories);
+  return compare ? rounds * Math.max(busy, (2 * busy) / workers) : 0;
+}
+
+/** A finished or foreign folder is refused before the data is read. */
+function checkFolder(out: string, io: Io): FolderState {
+  const path = resolvePath(io.directory, out);
+  const state = readFolder(path);
+  if (state.kind === "finished") throw new RangeError(`${out}: holds a finished run; give another --out, or remove the folder to run anew`);
+  if (state.kind === "foreign") throw new RangeError(`${out}: holds ${state.found}, which is not of a run; give a new or empty folder with --out`);
+  checkWritable(path);
+  return state;
+}
+
+/** The folder given, or the first of runs/<task>-seed<seed>, …-2, …-3 that is free or waits for just this run. */
+function chooseFolder(config: RunConfig, out: string | undefined, io: Io): { folder: RunFolder; checkpoint: Uint8Array | undefined } {
+  const here = JSON.parse(JSON.stringify(config)) as Json;
+  const open = (name: string, state: FolderState) => {
+    const path = resolvePath(io.directory, name);
+    if (state.kind !== "interrupted") return { folder: new RunFolder(path, here), checkpoint: undefined };
+    return { folder: new RunFolder(path, here, state.records), checkpoint: state.checkpoint };
+  };
+  if (out !== undefined) {
+    const state = checkFolder(out, io);
+    const different = state.kind === "interrupted" ? differences(state.config, here) : [];
+    if (different.length > 0) {
+      throw new RangeError(`${out}: holds an interrupted run of another configuration (${different.join("; ")}); give another --out or the same options`);
+    }
+    return open(out, state);
+  }
+  for (let attempt = 1; ; attempt++) {
+    const name = `runs/${config.task}-seed${config.seed}${attempt === 1 ? "" : `-${attempt}`}`;
+    const state = readFolder(resolvePath(io.directory, name));
+    const usable = state.kind === "free" || (state.kind === "interrupted" && differences(state.config, here).length === 0);
+    if (!usable) continue;
+    checkWritable(resolvePath(io.directory, name));
+    return open(name, state);
+  }
+}
+
+function describe({ task, factories, rounds, localEpochs, batch, seed }: RunConfig, workers: number): string {
+  const plural = (value: number, noun: string) => `${value} ${noun}${value === 1 ? "" : "s"}`;
+  return (
+    `millwright train ${task}: ${plural(factories, "factory").replace("factorys", "factories")}, ${plural(rounds, "round")} of ` +
+    `${plural(localEpochs, "local epoch")}, batch ${batch}, seed ${seed}, ${plural(workers, "worker")}`
+  );
+}
+
+/** What the person typed, with the folder. */
+function resumeCommand(task: string, options: TrainOptions, out: string): string {
+  const { data, factories, rounds, localEpochs, batch, seed, subset, compare } = options;
+  const given = Object.entries({ data, factories, rounds, "local-epochs": localEpochs, batch, seed, subset, out })
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `--${name} ${quote(String(value))}`);
+  return ["millwright train", task, ...given, ...(compare ? ["--compare"] : [])].join(" ");
+}
+
+/** For a shell, where the text is not a plain word. */
+function quote(text: string): string {
+  return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,45 @@
+/**
+ * @module millwright
+ * Train one model across factories without moving their data. This entry is portable: WebAssembly,
+ * WebCrypto and typed arrays, nothing of one runtime. `millwright/node` adds worker threads and files.
+ *
+ *     const orchestrator = new Orchestrator({ clients: ["a", "b"], parameters, rounds: 10, fingerprint });
+ *     await Promise.all(["a", "b"].map((id) => new FactoryClient({ id, exchange: orchestrator.handle, learner: …, fingerprint }).run()));
+ *     const { parameters } = await orchestrator.finished;
+ */
+
+// Model: a declarative spec, one parameter vector, training and prediction
+export { parseSpec, type HeadSpec, type LayerSpec, type ModelSpec, type ModelSpecInput } from "./model/spec.ts";
+export { layoutOf, type Layout, type Parameter } from "./model/layout.ts";
+export { initialParameters, Network, type Loss } from "./model/network.ts";
+export { adam, predictAll, Trainer, type Examples, type Fitted, type Training } from "./model/trainer.ts";
+export { Model } from "./model/model.ts";
+export {
+  chooseThreshold, classificationCounts, classificationMetrics, regressionCounts, regressionMetrics, stateOf,
+  type ClassificationMetrics, type Metrics, type RegressionMetrics,
+} from "./model/metrics.ts";
+export { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from "./model/checkpoint.ts";
+
+// Federation: a client in each factory, one orchestrator, a function between them
+export { FactoryClient, RefusedError, type FactoryClientOptions, type FitOptions, type FitResult, type Learner } from "./federation/client.ts";
+export { Orchestrator, type ClientReport, type Merge, type OrchestratorOptions, type Result, type RoundReport } from "./federation/orchestrator.ts";
+export { fedAvg, type ServerOptimizer } from "./federation/strategy.ts";
+export { fingerprintOf } from "./federation/checksum.ts";
+export type { Exchange } from "./federation/exchange.ts";
+
+// Data: windows, scaling from shared moments, readers and a simulator
+export { concatWindows, selectWindows, type Windows } from "./signal/window.ts";
+export { mergeMoments, windowMoments } from "./data/moments.ts";
+export { clusterSettings, mergeClusters, type Regimes } from "./data/regime.ts";
+export { scale, scalerFromMoments, type Scaler } from "./data/scaler.ts";
+export { readCmapss, dealEngines, engineWindows } from "./data/cmapss.ts";
+export { readHydraulic, hydraulicFactories } from "./data/hydraulic.ts";
+export { simulateFactories } from "./data/simulator.ts";
+export type { Source } from "./data/source.ts";
+
+// ONNX
+export { exportOnnx, type OnnxOptions } from "./onnx/export.ts";
+export { formatInspection, inspectOnnx, type InspectedPort, type Inspection } from "./onnx/inspect.ts";
+
+// Deterministic numbers, the same bits in every runtime
+export { random, type Random } from "./kernels/random.ts";

@@ -1,0 +1,101 @@
+/**
+ * @module millwright/node
+ * What needs Node: a pool of worker threads, and files. Deno and Bun provide the same modules.
+ */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
+import type { Source } from "./data/source.ts";
+import { Bench, type FitJob, type FitResult, type Pool, type PredictJob } from "./tasks/pool.ts";
+
+const ROLE = "millwright bench";
+
+interface Ticket {
+  readonly job: FitJob | PredictJob;
+  readonly priority: number;
+  readonly resolve: (result: never) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** What comes back from a worker. */
+type Answer = { readonly result: FitResult | Float32Array } | { readonly error: unknown };
+
+/**
+ * A pool of `size` threads, each with WebAssembly instances of its own. Data in SharedArrayBuffers is
+ * not copied to them.
+ */
+export function threadPool(size: number): Pool {
+  if (!Number.isInteger(size) || size < 1) throw new RangeError(`"workers" expected integer >= 1, got ${size}`);
+  const waiting: Ticket[] = [];
+  const idle: Worker[] = [];
+  const busy = new Map<Worker, Ticket>();
+
+  const assign = () => {
+    while (idle.length > 0 && waiting.length > 0) {
+      const next = waiting.reduce((best, ticket, index) => (ticket.priority > waiting[best].priority ? index : best), 0);
+      const [ticket] = waiting.splice(next, 1);
+      const worker = idle.pop()!;
+      busy.set(worker, ticket);
+      worker.postMessage(ticket.job);
+    }
+  };
+  const settle = (worker: Worker, act: (ticket: Ticket) => void) => {
+    const ticket = busy.get(worker);
+    busy.delete(worker);
+    if (ticket) act(ticket);
+  };
+  const workers = Array.from({ length: size }, () => {
+    const worker = new Worker(new URL(import.meta.url), { workerData: ROLE });
+    worker.on("message", (answer: Answer) => {
+      settle(worker, (ticket) => ("error" in answer ? ticket.reject(answer.error) : ticket.resolve(answer.result as never)));
+      idle.push(worker);
+      assign();
+    });
+    // A worker reports what a job throws; this is a worker that died, out of memory say. The run cannot go on without it.
+    worker.on("error", (error) => {
+      settle(worker, (ticket) => ticket.reject(error));
+      for (const ticket of waiting.splice(0)) ticket.reject(error);
+    });
+    idle.push(worker);
+    return worker;
+  });
+  const submit = (job: FitJob | PredictJob, priority: number) =>
+    new Promise<never>((resolve, reject) => {
+      waiting.push({ job, priority, resolve, reject });
+      assign();
+    });
+  return {
+    size,
+    fit: (job, priority = 0) => submit(job, priority),
+    predict: (job) => submit(job, Infinity),
+    close: async () => {
+      await Promise.all(workers.map((worker) => worker.terminate()));
+    },
+  };
+}
+
+/** Reads files below a folder: the user's data. */
+export function folderSource(folder: string): Source {
+  const read: Source = async (path) => {
+    try {
+      return new Uint8Array(await readFile(join(folder, path)));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw error;
+    }
+  };
+  return Object.assign(read, { place: folder });
+}
+
+if (!isMainThread && workerData === ROLE) {
+  const bench = new Bench();
+  parentPort!.on("message", (job: FitJob | PredictJob) => {
+    let answer: Answer;
+    try {
+      answer = { result: job.kind === "fit" ? bench.fit(job) : bench.predict(job) };
+    } catch (error) {
+      answer = { error };
+    }
+    parentPort!.postMessage(answer);
+  });
+}

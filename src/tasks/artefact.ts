@@ -1,0 +1,87 @@
+/**
+ * @module
+ * What a run leaves behind: a checkpoint that holds all its ONNX needs, the ONNX made from it, and how
+ * far a runtime's predictions are from ours.
+ */
+import { scale, type Scaler } from "../data/scaler.ts";
+import { decodeCheckpoint, encodeCheckpoint } from "../model/checkpoint.ts";
+import type { ModelSpec } from "../model/spec.ts";
+import { exportOnnx } from "../onnx/export.ts";
+import type { Pool } from "./pool.ts";
+import type { TaskData, TaskWindows } from "./task.ts";
+
+/** A model that can be used: what a checkpoint of a run holds. */
+export interface Artefact {
+  readonly spec: ModelSpec;
+  /** (P) */
+  readonly parameters: Float32Array;
+  readonly scaler: Scaler;
+  /** Of a classifier: from which probability of the last two classes on it alarms. 0: none. */
+  readonly threshold: number;
+  /** Of the parameters. */
+  readonly sha256: string;
+  /** How many rounds it was trained. */
+  readonly rounds: number;
+}
+
+export function encodeArtefact(task: string, data: TaskData, { spec, parameters, scaler, threshold, sha256, rounds }: Artefact): Uint8Array {
+  const metadata: Record<string, string> = {
+    task,
+    rounds: String(rounds),
+    clients: String(data.factories.length),
+    sensors: JSON.stringify(data.channels),
+    origin: data.origin,
+    scaler: JSON.stringify(scaler),
+    sha256,
+  };
+  if (data.rateHz !== null) metadata.rateHz = String(data.rateHz);
+  if (threshold > 0) metadata.alarmThreshold = String(threshold);
+  return encodeCheckpoint({ spec, parameters, metadata });
+}
+
+/** @throws RangeError for what is no checkpoint, or not one of a run. */
+export function decodeArtefact(checkpoint: Uint8Array): Artefact {
+  const { spec, parameters, metadata } = decodeCheckpoint(checkpoint);
+  const { scaler, sha256, alarmThreshold = "0", rounds = "0" } = metadata;
+  if (scaler === undefined || sha256 === undefined) throw new RangeError(`checkpoint: metadata expected a scaler and a hash, got none; it was not written by a run`);
+  return { spec, parameters, scaler: JSON.parse(scaler) as Scaler, threshold: Number(alarmThreshold), sha256, rounds: Number(rounds) };
+}
+
+/**
+ * The ONNX file of a checkpoint that a run wrote.
+ * @throws RangeError when it is not one.
+ */
+export function exportRun(checkpoint: Uint8Array): Uint8Array {
+  const { spec, parameters, scaler } = decodeArtefact(checkpoint);
+  const { scaler: _, ...metadata } = decodeCheckpoint(checkpoint).metadata;
+  return exportOnnx({ spec, parameters, scaler, metadata });
+}
+
+/** (N, classes) probabilities, or (N) values, of raw windows. */
+export function predict({ spec, parameters, scaler }: Pick<Artefact, "spec" | "parameters" | "scaler">, windows: TaskWindows, pool: Pool): Promise<Float32Array> {
+  return pool.predict({ kind: "predict", spec, parameters, inputs: scale(windows, scaler) });
+}
+
+/** Runs a model file on raw windows (N,T,columns) and returns its first output: what a runtime makes of our export. */
+export type OnnxRunner = (model: Uint8Array, inputs: Float32Array, shape: readonly number[]) => Promise<Float32Array>;
+
+/** Test windows of each factory on which the exported model is compared with ours. */
+const CHECKED_WINDOWS = 64;
+
+/**
+ * Greatest difference between a runtime's prediction and ours: of probabilities, or of values in units
+ * of the head's scale, as the last place of a float32 near 100 is 8e-6 already.
+ */
+export async function differenceOf(onnx: Uint8Array, artefact: Artefact, data: TaskData, pool: Pool, runOnnx: OnnxRunner): Promise<number> {
+  const { head } = artefact.spec;
+  const unit = head.type === "regress" ? head.scale : 1;
+  let greatest = 0;
+  for (const { test } of data.factories) {
+    const count = Math.min(test.count, CHECKED_WINDOWS);
+    const some = { ...test, count, inputs: test.inputs.subarray(0, count * test.steps * test.features) };
+    const ours = await predict(artefact, some, pool);
+    const theirs = await runOnnx(onnx, some.inputs, [count, test.steps, test.features]);
+    ours.forEach((value, index) => (greatest = Math.max(greatest, Math.abs(value - theirs[index]) / unit)));
+  }
+  return greatest;
+}

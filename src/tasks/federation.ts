@@ -1,0 +1,181 @@
+/**
+ * @module
+ * One federation of a task's factories in one process. Solo and centralised training are federations
+ * of one: the same rounds, the same optimizer resets, the same gradient steps a sample, so that what
+ * differs in the table is the data and nothing else.
+ *
+ *     regimes ─ gather ─► centres ─┐
+ *     moments ─ gather ─► scaler  ─┴─► rounds: fit ─ update ─► global ─► evaluate on validation ─ gather
+ *                                                               └─► at the end, once: test ─ gather
+ */
+import { mergeMoments, momentsLength, windowMoments } from "../data/moments.ts";
+import { clusterSettings, mergeClusters, type Regimes } from "../data/regime.ts";
+import { scale, scalerFromMoments, type Scaler } from "../data/scaler.ts";
+import { FactoryClient, type Learner } from "../federation/client.ts";
+import { fingerprintOf } from "../federation/checksum.ts";
+import { Orchestrator, type Merge, type RoundReport } from "../federation/orchestrator.ts";
+import { initialParameters } from "../model/network.ts";
+import type { ModelSpec } from "../model/spec.ts";
+import type { Examples, Training } from "../model/trainer.ts";
+import type { Pool } from "./pool.ts";
+import type { TaskData, TaskFactory, TaskWindows } from "./task.ts";
+
+export interface FederationOptions {
+  readonly factories: readonly TaskFactory[];
+  readonly spec: ModelSpec;
+  readonly seed: number;
+  readonly rounds: number;
+  readonly training: (round: number) => Training;
+  readonly pool: Pool;
+  /** Settings and regimes of the raw rows. */
+  readonly data: Pick<TaskData, "settings" | "regimes">;
+  /** What adds up over windows: see model/metrics.ts. */
+  readonly counts: (predictions: Float32Array, windows: TaskWindows) => Float64Array;
+  /** Jobs with a higher priority go first. */
+  readonly priority?: number;
+  /** Evaluate each round's model on validation windows; without, only the last one's. */
+  readonly everyRound?: boolean;
+  /** Go on after this round from these parameters. */
+  readonly resume?: { readonly round: number; readonly parameters: Float32Array };
+  readonly signal?: AbortSignal;
+  readonly onRound?: (report: RoundReport, parameters: Float32Array, scaler: Scaler) => void | Promise<void>;
+}
+
+export interface Federated {
+  readonly parameters: Float32Array;
+  readonly sha256: string;
+  readonly scaler: Scaler;
+  /** By factory id, of the final model. */
+  readonly validation: ReadonlyMap<string, Float64Array>;
+  readonly test: ReadonlyMap<string, Float64Array>;
+}
+
+/** @throws RangeError when a factory cannot take part, or training diverges; whatever the signal was aborted with. */
+export async function federate(options: FederationOptions): Promise<Federated> {
+  const { factories, spec, seed, rounds, resume, data } = options;
+  const fingerprint = await fingerprintOf(spec);
+  const contributions = new Map<string, ReadonlyMap<string, Float64Array>>();
+  const orchestrator = new Orchestrator({
+    clients: factories.map(({ id }) => id),
+    parameters: resume?.parameters ?? initialParameters(spec, seed),
+    rounds,
+    startRound: (resume?.round ?? 0) + 1,
+    fingerprint,
+    training: options.training,
+    merge: (topic, parts) => {
+      contributions.set(topic, parts);
+      return mergeOf(data, spec)(topic, parts);
+    },
+    onRound: (report, parameters) => options.onRound?.(report, parameters, scaler),
+  });
+
+  // The first factory that fails ends the run for all: the others would wait for it for ever.
+  const ending = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, ending.signal]) : ending.signal;
+  let scaler!: Scaler;
+  const parties = factories.map(async (factory) => {
+    const learner = new FactoryLearner(factory, options);
+    const client = new FactoryClient({ id: factory.id, exchange: orchestrator.handle, learner, fingerprint });
+    scaler = await agreeOnScaler(client, factory, options.data, signal);
+    learner.scale(scaler);
+    await client.run(signal);
+    await client.gather("test", await learner.countsOf(factory.test), signal);
+    if (!options.everyRound) await client.gather("validation", await learner.countsOf(factory.validation), signal);
+  });
+  try {
+    await Promise.all(parties);
+  } catch (error) {
+    ending.abort(error);
+    await Promise.allSettled(parties);
+    throw error;
+  }
+  const { parameters, sha256 } = await orchestrator.finished;
+  const last = orchestrator.history.at(-1);
+  const validation = options.everyRound
+    ? new Map(last!.clients.map(({ id, evaluation }) => [id, evaluation]))
+    : contributions.get("validation")!;
+  return { parameters, sha256, scaler, validation, test: contributions.get("test")! };
+}
+
+/** How the orchestrator merges a topic; counts add up, which is what it does by default. */
+function mergeOf({ settings, regimes }: Pick<TaskData, "settings" | "regimes">, spec: ModelSpec): Merge {
+  return (topic, contributions) => {
+    const parts = [...contributions.values()];
+    if (topic === "regimes") return packRegimes(mergeClusters(parts, settings, regimes));
+    if (topic === "moments") return mergeMoments(parts, spec.input.features, parts[0].length / momentsLength(spec.input.features));
+    const sum = new Float64Array(Math.max(...parts.map((part) => part.length)));
+    for (const part of parts) part.forEach((value, index) => (sum[index] += value));
+    return sum;
+  };
+}
+
+async function agreeOnScaler(client: FactoryClient, { train }: TaskFactory, data: FederationOptions["data"], signal: AbortSignal): Promise<Scaler> {
+  const { settings, regimes: count } = data;
+  let regimes: Regimes | undefined;
+  if (count > 1) regimes = unpackRegimes(await client.gather("regimes", clusterSettings(train, settings, count), signal), settings);
+  const moments = await client.gather("moments", windowMoments(train, regimes), signal);
+  return scalerFromMoments(moments, train.features - settings, regimes);
+}
+
+/** On the wire: the spread, then the centres. */
+const packRegimes = ({ centres, spread }: Regimes): Float64Array => Float64Array.from([spread, ...centres].flat());
+
+function unpackRegimes(numbers: Float64Array, settings: number): Regimes {
+  const rows = Array.from({ length: numbers.length / settings }, (_, row) => [...numbers.subarray(row * settings, (row + 1) * settings)]);
+  return { settings, spread: rows[0], centres: rows.slice(1) };
+}
+
+/** A factory's learner: its windows, scaled, and a pool to train on. */
+class FactoryLearner implements Learner {
+  readonly parameters: Float32Array;
+  readonly evaluate?: () => Promise<Float64Array>;
+  readonly #factory: TaskFactory;
+  readonly #options: FederationOptions;
+  readonly #scaled = new Map<TaskWindows, Float32Array>();
+  #scaler!: Scaler;
+
+  constructor(factory: TaskFactory, options: FederationOptions) {
+    this.#factory = factory;
+    this.#options = options;
+    this.parameters = initialParameters(options.spec, options.seed);
+    if (options.everyRound) this.evaluate = () => this.countsOf(this.#factory.validation);
+  }
+
+  get samples(): number {
+    return this.#factory.train.count;
+  }
+
+  scale(scaler: Scaler): void {
+    this.#scaler = scaler;
+  }
+
+  async fit({ round, settings }: { round: number; settings: unknown }) {
+    const { pool, spec, seed, priority } = this.#options;
+    const { train, id } = this.#factory;
+    const examples: Examples = { inputs: this.#inputs(train), targets: train.targets, count: train.count };
+    const stream = [seed, id, round];
+    const { parameters, ...fitted } = await pool.fit({ kind: "fit", spec, parameters: this.parameters, examples, training: settings as Training, stream }, priority);
+    this.parameters.set(parameters);
+    return fitted;
+  }
+
+  async countsOf(windows: TaskWindows): Promise<Float64Array> {
+    const { pool, spec, counts } = this.#options;
+    const predictions = await pool.predict({ kind: "predict", spec, parameters: this.parameters, inputs: this.#inputs(windows) });
+    return counts(predictions, windows);
+  }
+
+  #inputs(windows: TaskWindows): Float32Array {
+    const scaled = this.#scaled.get(windows) ?? shared(scale(windows, this.#scaler));
+    this.#scaled.set(windows, scaled);
+    return scaled;
+  }
+}
+
+/** In memory that worker threads read without a copy, where the runtime has it. */
+export function shared(values: Float32Array): Float32Array {
+  if (typeof SharedArrayBuffer === "undefined") return values;
+  const copy = new Float32Array(new SharedArrayBuffer(values.byteLength));
+  copy.set(values);
+  return copy;
+}

@@ -1,0 +1,76 @@
+/**
+ * @module
+ * Where training and prediction run. A job is plain data and a pure function of it: the same job gives
+ * the same bits on any worker, so a run does not depend on how many there are.
+ */
+import { Model } from "../model/model.ts";
+import type { ModelSpec } from "../model/spec.ts";
+import type { Examples, Fitted, Training } from "../model/trainer.ts";
+
+export interface FitJob {
+  readonly kind: "fit";
+  readonly spec: ModelSpec;
+  /** (P) to start from. */
+  readonly parameters: Float32Array;
+  readonly examples: Examples;
+  readonly training: Training;
+  /** Names the shuffles and the dropout masks. */
+  readonly stream: readonly (string | number)[];
+}
+
+export interface PredictJob {
+  readonly kind: "predict";
+  readonly spec: ModelSpec;
+  readonly parameters: Float32Array;
+  /** (N,T,I) scaled. */
+  readonly inputs: Float32Array;
+}
+
+export type FitResult = Fitted & { readonly parameters: Float32Array };
+
+export interface Pool {
+  /** How many jobs run at once. */
+  readonly size: number;
+  /** Train, and return the trained parameters. Of the jobs that wait, the one with the most work behind it (`priority`) goes first. */
+  fit(job: FitJob, priority?: number): Promise<FitResult>;
+  /** (N, classes) probabilities, or (N) values. */
+  predict(job: PredictJob): Promise<Float32Array>;
+  close(): Promise<void>;
+}
+
+/** Performs jobs one at a time; keeps the model of the last spec it saw, since building one costs more than a small job. */
+export class Bench {
+  readonly #models = new Map<string, Model>();
+
+  fit({ spec, parameters, examples, training, stream }: FitJob): FitResult {
+    const model = this.#model(spec, parameters);
+    const fitted = model.fit(examples, training, stream);
+    return { ...fitted, parameters: model.parameters.slice() };
+  }
+
+  predict({ spec, parameters, inputs }: PredictJob): Float32Array {
+    const model = this.#model(spec, parameters);
+    return spec.head.type === "regress" ? model.predict(inputs) : model.predictProbabilities(inputs);
+  }
+
+  #model(spec: ModelSpec, parameters: Float32Array): Model {
+    const key = JSON.stringify(spec);
+    const model = this.#models.get(key) ?? new Model(spec);
+    if (!this.#models.has(key)) this.#models.clear(); // a run has one spec; the memory of another is not worth keeping
+    this.#models.set(key, model);
+    model.parameters.set(parameters);
+    return model;
+  }
+}
+
+/** Everything on the calling thread, with a pause between jobs so that timers and signals get their turn. */
+export function inlinePool(): Pool {
+  const bench = new Bench();
+  const pause = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
+  return {
+    size: 1,
+    fit: async (job) => (await pause(), bench.fit(job)),
+    predict: async (job) => (await pause(), bench.predict(job)),
+    close: async () => {},
+  };
+}

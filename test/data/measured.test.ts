@@ -1,0 +1,59 @@
+/**
+ * The readers on the data that people recorded, which the project does not contain. They run where the
+ * environment variable MILLWRIGHT_DATA names the folder, or ../shared/data exists beside the checkout.
+ */
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { describe, expect, it } from "vitest";
+import { dealEngines, engineWindows, readCmapss, SUBSETS } from "../../src/data/cmapss.ts";
+import { hydraulicFactories, readHydraulic } from "../../src/data/hydraulic.ts";
+import { mergeMoments, windowMoments } from "../../src/data/moments.ts";
+import { clusterSettings, mergeClusters } from "../../src/data/regime.ts";
+import { scale, scalerFromMoments } from "../../src/data/scaler.ts";
+import type { Source } from "../../src/data/source.ts";
+import { concatWindows } from "../../src/signal/window.ts";
+
+const root = process.env.MILLWRIGHT_DATA ?? resolve("../shared/data");
+const folder = (name: string): Source => (path) => readFile(join(root, name, path)).catch(() => undefined);
+const missing = (name: string) => {
+  const absent = !existsSync(join(root, name));
+  if (absent) console.warn(`skipped: no folder ${join(root, name)}; set MILLWRIGHT_DATA to the folder that holds "${name}"`);
+  return absent;
+};
+
+describe.skipIf(missing("cmapss"))("C-MAPSS", () => {
+  const present = SUBSETS.filter((subset) => existsSync(join(root, "cmapss", `RUL_${subset}.txt`)));
+
+  it.each(present)("%s reads, deals and scales", { timeout: 60_000 }, async (subset) => {
+    const data = await readCmapss(folder("cmapss"), subset);
+    const factories = dealEngines(data, { factories: 5, seed: 1, stride: 10 });
+    const several = data.features > 14;
+    const regimes = several ? mergeClusters(factories.map(({ train }) => clusterSettings(train, 3, 6)), 3, 6) : undefined;
+    expect(regimes?.centres.length).toBe(several ? 6 : undefined);
+    const scaler = scalerFromMoments(mergeMoments(factories.map(({ train }) => windowMoments(train, regimes)), 14, several ? 6 : 1), 14, regimes);
+    // Sensors of one regime differ by wear alone, so scaled values stay within some standard deviations.
+    for (const { train, test } of factories) for (const windows of [train, test]) expect(scale(windows, scaler).every((value) => Math.abs(value) < 12)).toBe(true);
+  });
+
+  it.runIf(present.includes("FD001"))("FD001 has NASA's counts, and the floor of RMSE that protocol CMAPSS-P1 states for cap 125", async () => {
+    const data = await readCmapss(folder("cmapss"), "FD001");
+    expect([data.train.length, data.test.length]).toEqual([100, 100]);
+    expect(engineWindows(data.train, 14).count).toBe(17_731);
+    const { targets, rawTargets } = engineWindows(data.test, 14, { last: true });
+    const squares = rawTargets.map((raw, at) => (raw - targets[at]) * (raw - targets[at]));
+    expect(Math.sqrt(squares.reduce((sum, square) => sum + square, 0) / squares.length)).toBeCloseTo(3.74, 2);
+  });
+});
+
+describe.skipIf(missing("hydraulic"))("hydraulic rig", () => {
+  it("has 2,205 cycles, 194 blocks and three factories; federated moments are the pooled ones", { timeout: 60_000 }, async () => {
+    const data = await readHydraulic(folder("hydraulic"));
+    expect([data.windows.count, new Set(data.windows.groups).size]).toEqual([2205, 194]);
+    const factories = hydraulicFactories(data, 1);
+    expect(factories.reduce((sum, { train, validation, test }) => sum + train.count + validation.count + test.count, 0)).toBe(2205);
+    const merged = mergeMoments(factories.map(({ train }) => windowMoments(train)), 17);
+    const pooled = windowMoments(concatWindows(factories.map(({ train }) => train)));
+    merged.forEach((value, at) => expect(Math.abs(value - pooled[at])).toBeLessThanOrEqual(1e-12 * Math.abs(pooled[at])));
+  });
+});

@@ -1,0 +1,61 @@
+/** The built package: worker threads load it as it ships. Needs `npm run build`. */
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import type * as node from "../src/node.ts";
+import type * as run from "../src/tasks/run.ts";
+import { inlinePool } from "../src/tasks/pool.ts";
+import { memorySource, turbofanFiles } from "./tasks/sources.ts";
+
+const path = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
+const built = <Module>(name: string): Promise<Module> => {
+  if (!existsSync(path(`build/${name}`))) throw new Error(`build/${name} is not there; run: npm run build`);
+  return import(path(`build/${name}`));
+};
+
+describe("worker threads", () => {
+  test("any number of them gives the same bits as none", async () => {
+    const { threadPool } = await built<typeof node>("node.js");
+    const { resolve, run } = await built<typeof import("../src/tasks/run.ts")>("tasks/run.js");
+    const options: run.RunOptions = { task: "turbofan", seed: 5, compare: true, factories: 3, rounds: 2, localEpochs: 1, batch: 16 };
+    const prepared = await resolve(options, memorySource(turbofanFiles("FD001")));
+    const outcomes = [];
+    for (const pool of [inlinePool(), threadPool(1), threadPool(2), threadPool(5)]) {
+      const { summary, checkpoint, onnx } = await run(prepared, { pool });
+      await pool.close();
+      outcomes.push({ summary: { ...summary, wallSeconds: 0 }, checkpoint, onnx });
+    }
+    for (const outcome of outcomes.slice(1)) expect(outcome).toEqual(outcomes[0]);
+  });
+
+  test("what a job throws in a worker is thrown here, and the pool goes on", async () => {
+    const { threadPool } = await built<typeof node>("node.js");
+    const pool = threadPool(1);
+    const spec = { input: { steps: 2, features: 1 }, layers: [{ type: "attention" as const, size: 2 }], head: { type: "regress" as const, unit: "", scale: 1 } };
+    const job = (values: number[]) => ({ kind: "predict" as const, spec, parameters: new Float32Array(9), inputs: Float32Array.from(values) });
+    await expect(pool.predict(job([1, 2, 3]))).rejects.toThrow(/whole windows of 2 x 1/);
+    expect(await pool.predict(job([1, 2]))).toEqual(Float32Array.of(0));
+    await pool.close();
+  });
+
+  test("files of a folder are read, a missing one is undefined", async () => {
+    const { folderSource } = await built<typeof node>("node.js");
+    const source = folderSource(path("test"));
+    expect(new TextDecoder().decode(await source("node.test.ts"))).toContain("worker threads");
+    expect(await source("nothing.txt")).toBeUndefined();
+  });
+});
+
+describe("the package", () => {
+  test("the wasm in the JavaScript is the file that ships beside it", async () => {
+    const { binary } = await built<{ binary(): Uint8Array }>("kernels/kernels.js");
+    expect(Buffer.from(binary()).equals(readFileSync(path("build/millwright.wasm")))).toBe(true);
+  });
+
+  test("the example runs as it stands", () => {
+    const printed = execFileSync(process.execPath, [path("examples/federation.js")], { encoding: "utf8" });
+    expect(printed).toMatch(/^(8[5-9]|9\d|100) % right in a factory that took no part, model [0-9a-f]{12}\n$/);
+    expect(readFileSync(path("examples/federation.js"), "utf8").trimEnd().split("\n").length).toBeLessThanOrEqual(30);
+  });
+});
