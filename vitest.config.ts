@@ -1,6 +1,10 @@
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
-  // Timeouts catch a hang, not a slow machine.
-  test: { include: ["test/**/*.test.ts"], testTimeout: 120_000 },
+  test: {
+    include: ["test/**/*.test.ts"],
+    reporters: ["default", "./test/tally.ts"],
+    // Timeouts catch a hang, not a slow machine.
+    testTimeout: 120_000,
+  },
 });

@@ -11,8 +11,8 @@
  * rounds ties to even; (3) divides integers and rounds halves away from zero. One client alone gets back
  * exactly q 2^-24 for any number of samples (rounded to float32 where |q| >= 2^24, an update beyond 1).
  *
- * With samples <= 2^20 a client and at most 2^12 clients, |sum| <= 2^32 (2^31 - 1) < 2^63: (2) cannot
- * overflow. The caller holds these two bounds.
+ * With at most 2^32 samples in a round (2^12 clients of 2^20, say), |sum| <= 2^32 (2^31 - 1) < 2^63: (2)
+ * cannot overflow. The caller holds this bound.
  *
  * Reference: McMahan et al., Communication-Efficient Learning of Deep Networks from Decentralized Data,
  * AISTATS 2017, algorithm 1.

@@ -95,7 +95,7 @@ function softmaxOverTime(e: usize, T: i32, B: i32): void {
   }
 }
 
-/** Add to dh, dW, db and dv. */
+/** Add to dh, dW, db and dv. dh may be 0: the gradient of the input is not needed. */
 export function attentionBackward(
   dh: usize, dW: usize, db: usize, dv: usize,
   dcontext: usize, alpha: usize, u: usize, h: usize, W: usize, v: usize, scratch: usize,
@@ -110,15 +110,17 @@ export function attentionBackward(
       const tb = <usize>t * B + row;
       const dcontext_b = dcontext + (<usize>(row * D) << 2);
       f32.store(de + (tb << 2), dot(dcontext_b, h + (tb * D << 2), D)); // (5)
-      addScaled(dh + (tb * D << 2), dcontext_b, f32.load(alpha + (tb << 2)), D); // (8)
+      if (dh) addScaled(dh + (tb * D << 2), dcontext_b, f32.load(alpha + (tb << 2)), D); // (8)
     }
   }
   scoresBackward(de, alpha, T, B);
   tanhBackward(dz, dv, de, u, v, M, A);
   addRows(db, dz, M, A); // (7)
   gemmOuter(dW, dz, h, M, A, D, D, A, D); // (9)
-  pack(panels, W, A, D);
-  gemm(dh, dz, panels, M, D, A, D, A, true); // (8)
+  if (dh) {
+    pack(panels, W, A, D);
+    gemm(dh, dz, panels, M, D, A, D, A, true); // (8)
+  }
 }
 
 /** (6) dα becomes de, in place, four columns at once. */

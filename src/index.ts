@@ -25,6 +25,7 @@ export { FactoryClient, RefusedError, type FactoryClientOptions, type FitOptions
 export { Orchestrator, type ClientReport, type Merge, type OrchestratorOptions, type Result, type RoundReport } from "./federation/orchestrator.ts";
 export { fedAvg, type ServerOptimizer } from "./federation/strategy.ts";
 export { fingerprintOf } from "./federation/checksum.ts";
+export { maxFrameBytes } from "./federation/message.ts";
 export type { Exchange } from "./federation/exchange.ts";
 
 // Data: windows, scaling from shared moments, readers and a simulator

@@ -8,6 +8,8 @@ import { isMainThread, parentPort, Worker, workerData } from "node:worker_thread
 import type { Source } from "./data/source.ts";
 import { Bench, type FitJob, type FitResult, type Pool, type PredictJob } from "./tasks/pool.ts";
 
+export type { FitJob, Pool, PredictJob };
+
 const ROLE = "millwright bench";
 
 interface Ticket {
@@ -29,6 +31,8 @@ export function threadPool(size: number): Pool {
   const waiting: Ticket[] = [];
   const idle: Worker[] = [];
   const busy = new Map<Worker, Ticket>();
+  /** Why no job is taken any more. */
+  let ended: Error | undefined;
 
   const assign = () => {
     while (idle.length > 0 && waiting.length > 0) {
@@ -39,36 +43,38 @@ export function threadPool(size: number): Pool {
       worker.postMessage(ticket.job);
     }
   };
-  const settle = (worker: Worker, act: (ticket: Ticket) => void) => {
-    const ticket = busy.get(worker);
-    busy.delete(worker);
-    if (ticket) act(ticket);
+  const end = (reason: Error) => {
+    ended ??= reason;
+    for (const ticket of [...waiting.splice(0), ...busy.values()]) ticket.reject(ended);
+    busy.clear();
   };
   const workers = Array.from({ length: size }, () => {
     const worker = new Worker(new URL(import.meta.url), { workerData: ROLE });
     worker.on("message", (answer: Answer) => {
-      settle(worker, (ticket) => ("error" in answer ? ticket.reject(answer.error) : ticket.resolve(answer.result as never)));
+      const ticket = busy.get(worker);
+      busy.delete(worker);
+      if ("error" in answer) ticket?.reject(answer.error);
+      else ticket?.resolve(answer.result as never);
       idle.push(worker);
       assign();
     });
     // A worker reports what a job throws; this is a worker that died, out of memory say. The run cannot go on without it.
-    worker.on("error", (error) => {
-      settle(worker, (ticket) => ticket.reject(error));
-      for (const ticket of waiting.splice(0)) ticket.reject(error);
-    });
+    worker.on("error", end);
     idle.push(worker);
     return worker;
   });
   const submit = (job: FitJob | PredictJob, priority: number) =>
     new Promise<never>((resolve, reject) => {
+      if (ended) return reject(ended);
       waiting.push({ job, priority, resolve, reject });
       assign();
     });
   return {
     size,
-    fit: (job, priority = 0) => submit(job, priority),
+    fit: (job) => submit(job, job.examples.count),
     predict: (job) => submit(job, Infinity),
     close: async () => {
+      end(new Error("the pool of workers was closed"));
       await Promise.all(workers.map((worker) => worker.terminate()));
     },
   };

@@ -12,6 +12,8 @@ import { Kernels } from "../src/kernels/kernels.ts";
 import type { Vector } from "./reference.ts";
 
 const GUARD_WORDS = 4;
+/** Nothing lies at the lowest addresses: a write there went through a pointer of 0. */
+const EMPTY_WORDS = 256;
 const GUARD = 0x7fc0beef; // as a float a NaN: reading it shows in the result, writing it in the check
 
 interface Block { length: number; kind: "input" | "output" | "scratch"; before: Int32Array }
@@ -43,7 +45,7 @@ export class Memory {
     return this.#place("scratch", length);
   }
 
-  /** Call a kernel, and check that it has left inputs and guard words alone. */
+  /** Call a kernel, and check that it has left inputs, guard words and the lowest addresses alone. */
   run<Result>(call: (wasm: Kernels["wasm"]) => Result): Result {
     for (const [pointer, block] of this.#blocks) block.before = this.#words(pointer, block.length).slice();
     const result = call(this.kernels.wasm);
@@ -55,6 +57,10 @@ export class Memory {
         throw new Error(`a kernel wrote word ${word - GUARD_WORDS} of ${kind === "scratch" ? "a" : "an"} ${kind} of ${length} words`);
       }
     }
+    const empty = this.kernels.int32(0, EMPTY_WORDS);
+    const stray = empty.findIndex((word) => word !== 0);
+    empty.fill(0);
+    if (stray >= 0) throw new Error(`a kernel wrote word ${stray} of memory, through a pointer of 0`);
     return result;
   }
 

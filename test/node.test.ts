@@ -39,6 +39,18 @@ describe("worker threads", () => {
     await pool.close();
   });
 
+  test("a pool that is closed leaves no job waiting, and takes none", async () => {
+    const { threadPool } = await built<typeof node>("node.js");
+    const pool = threadPool(1);
+    const spec = { input: { steps: 2, features: 1 }, layers: [{ type: "attention" as const, size: 2 }], head: { type: "regress" as const, unit: "", scale: 1 } };
+    const job = { kind: "predict" as const, spec, parameters: new Float32Array(9), inputs: new Float32Array(2) };
+    const outcomes = Promise.allSettled([pool.predict(job), pool.predict(job)]);
+    await pool.close();
+    for (const outcome of [...(await outcomes), ...(await Promise.allSettled([pool.predict(job)]))]) {
+      expect(outcome).toMatchObject({ status: "rejected", reason: { message: "the pool of workers was closed" } });
+    }
+  });
+
   test("files of a folder are read, a missing one is undefined", async () => {
     const { folderSource } = await built<typeof node>("node.js");
     const source = folderSource(path("test"));
@@ -51,6 +63,16 @@ describe("the package", () => {
   test("the wasm in the JavaScript is the file that ships beside it", async () => {
     const { binary } = await built<{ binary(): Uint8Array }>("kernels/kernels.js");
     expect(Buffer.from(binary()).equals(readFileSync(path("build/millwright.wasm")))).toBe(true);
+  });
+
+  test("a packed tarball has every file that package.json names, and no sources", () => {
+    const [{ files }] = JSON.parse(execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { cwd: path("."), encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }));
+    const packed = files.map((file: { path: string }) => file.path);
+    const { bin, exports, imports } = JSON.parse(readFileSync(path("package.json"), "utf8"));
+    const named = [...JSON.stringify([bin, exports, imports]).matchAll(/"(?:\.\/)?([^":]+\.(?:js|d\.ts|wasm|json))"(?!:)/g)].map(([, name]) => name);
+    expect(named).toContain("build/cli/millwright.js");
+    for (const name of [...named, "build/tasks/run.js", "build/federation/orchestrator.js", "LICENSE"]) expect(packed).toContain(name);
+    expect(packed.filter((name: string) => /^(src|assembly|test|bench)\/|ceiling/.test(name))).toEqual([]);
   });
 
   test("the example runs as it stands", () => {

@@ -7,7 +7,7 @@ import type { RunConfig } from "../tasks/run.ts";
 import { formatMeasures } from "./comparison.ts";
 import { openData } from "./data.ts";
 import type { Engine } from "./engine.ts";
-import { readRun } from "./folder.ts";
+import { readRun, withModel } from "./folder.ts";
 import type { Io } from "./program.ts";
 
 export interface EvaluateOptions {
@@ -21,7 +21,7 @@ export async function evaluate(path: string, options: EvaluateOptions, io: Io, e
   const source = openData(options.data, io, engine);
   const pool = engine.threadPool(options.workers);
   try {
-    const result = await engine.evaluateRun(model, config as unknown as RunConfig, source, pool);
+    const result = await withModel(path, () => engine.evaluateRun(model, config as unknown as RunConfig, source, pool));
     const rows = [...result.factories, { id: "all", metrics: result.metrics }];
     io.stdout(options.json ? `${JSON.stringify(result)}\n` : formatMeasures("factory", rows));
     return 0;

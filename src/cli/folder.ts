@@ -38,7 +38,7 @@ export function readFolder(path: string): FolderState {
   const config = readJson(join(path, "config.json"));
   // A round that was being written has no newline yet, or no line at all.
   const lines = names.includes("rounds.jsonl") ? readFileSync(join(path, "rounds.jsonl"), "utf8").split("\n").slice(0, -1) : [];
-  const records = lines.map((line) => JSON.parse(line) as RoundRecord);
+  const records = lines.map((line, index) => parseJson(line, `${join(path, "rounds.jsonl")}:${index + 1}`) as unknown as RoundRecord);
   const last = records.at(-1);
   if (!last) return { kind: "free" };
   return { kind: "interrupted", config, records, checkpoint: readBytes(join(path, checkpointName(last.round))) };
@@ -57,12 +57,25 @@ export function readBytes(path: string): Uint8Array {
   return new Uint8Array(readFileSync(path));
 }
 
-function readJson(path: string): Json {
+/** Does something with the model of a run; what is wrong with its checkpoint is told of its file. */
+export async function withModel<T>(path: string, act: () => T | Promise<T>): Promise<T> {
   try {
-    return JSON.parse(readFileSync(path, "utf8")) as Json;
+    return await act();
   } catch (error) {
-    if (error instanceof SyntaxError) throw new RangeError(`${path}: expected JSON; ${error.message}`);
-    throw error;
+    if (!(error instanceof RangeError && error.message.startsWith("checkpoint: "))) throw error;
+    throw new RangeError(`${join(path, "model.safetensors")}: ${error.message.slice("checkpoint: ".length)}`, { cause: error });
+  }
+}
+
+function readJson(path: string): Json {
+  return parseJson(readFileSync(path, "utf8"), path);
+}
+
+function parseJson(text: string, place: string): Json {
+  try {
+    return JSON.parse(text) as Json;
+  } catch (error) {
+    throw new RangeError(`${place}: expected JSON; ${(error as Error).message}`);
   }
 }
 

@@ -14,15 +14,14 @@ const RECENT_ROUNDS = 5;
 /** Between two lines about solo and centralised training. */
 const QUIET_MS = 10_000;
 
-const phases: Readonly<Record<string, string>> = {
-  data: "reading data",
+const phases: Readonly<Record<Extract<ProgressEvent, { kind: "phase" }>["name"], string>> = {
   federated: "federated training",
   solo: "solo training: each factory alone, as many gradient steps per sample",
   centralised: "centralised training: all data in one place, as many gradient steps per sample",
   export: "writing ONNX and testing it",
 };
 
-export function roundColumns(record: RoundRecord): readonly Column[] {
+function roundColumns(record: RoundRecord): readonly Column[] {
   const classes = isClassification(record.metrics);
   return [
     { title: "round", width: 1 + 2 * String(record.rounds).length },
@@ -35,7 +34,7 @@ export function roundColumns(record: RoundRecord): readonly Column[] {
   ];
 }
 
-export function roundCells(record: RoundRecord, secondsLeft: number): readonly string[] {
+function roundCells(record: RoundRecord, secondsLeft: number): readonly string[] {
   const { metrics, factories } = record;
   const measures = measuresOf(metrics);
   const figures = measures.slice(0, isClassification(metrics) ? 3 : 2).map((measure) => measure.show(measure.of(metrics)));
@@ -82,7 +81,7 @@ export function createProgress(write: (line: string) => void, nowMs: () => numbe
     if (event.kind === "phase") {
       if (underWay) return;
       quietUntilMs = nowMs() + QUIET_MS;
-      return write((phases[event.name] ?? event.name) + (event.detail ? `: ${event.detail}` : ""));
+      return write(phases[event.name]);
     }
     if (underWay || (event.epoch < event.epochs && nowMs() < quietUntilMs)) return;
     quietUntilMs = nowMs() + QUIET_MS;

@@ -17,11 +17,27 @@ import { parseTable, type Table } from "./table.ts";
 export const SUBSETS = ["FD001", "FD002", "FD003", "FD004"] as const;
 export type Subset = (typeof SUBSETS)[number];
 
-/** The 14 sensors that vary, by NASA's numbers. */
-export const SENSORS: readonly number[] = [2, 3, 4, 7, 8, 9, 11, 12, 13, 14, 15, 17, 20, 21];
+/** The 14 sensors that vary, by NASA's numbers; names and units as in Saxena et al. 2008, table 2. */
+export const CHANNELS = [
+  { sensor: 2, name: "T24", unit: "°R" },
+  { sensor: 3, name: "T30", unit: "°R" },
+  { sensor: 4, name: "T50", unit: "°R" },
+  { sensor: 7, name: "P30", unit: "psia" },
+  { sensor: 8, name: "Nf", unit: "rpm" },
+  { sensor: 9, name: "Nc", unit: "rpm" },
+  { sensor: 11, name: "Ps30", unit: "psia" },
+  { sensor: 12, name: "phi", unit: "pps/psi" },
+  { sensor: 13, name: "NRf", unit: "rpm" },
+  { sensor: 14, name: "NRc", unit: "rpm" },
+  { sensor: 15, name: "BPR", unit: "" },
+  { sensor: 17, name: "htBleed", unit: "" },
+  { sensor: 20, name: "W31", unit: "lbm/s" },
+  { sensor: 21, name: "W32", unit: "lbm/s" },
+] as const;
+export const SENSORS: readonly number[] = CHANNELS.map(({ sensor }) => sensor);
 /** Operating conditions of a subset: with more than one, raw rows begin with the settings. */
 export const REGIMES: Readonly<Record<Subset, number>> = { FD001: 1, FD002: 6, FD003: 1, FD004: 6 };
-export const SETTINGS = 3;
+export const SETTINGS = [{ name: "altitude", unit: "kft" }, { name: "Mach number", unit: "" }, { name: "throttle", unit: "°" }] as const;
 /** Cycles in a window. */
 export const WINDOW = 30;
 /** Wear is not visible long before failure, so training labels stop here (Heimes 2008). */
@@ -73,7 +89,7 @@ export async function readCmapss(source: Source, subset: Subset): Promise<Cmapss
     return parseTable(text, path, columns);
   };
   const [train, test, labels] = [await read("train", COLUMNS), await read("test", COLUMNS), await read("RUL", 1)];
-  const features = (REGIMES[subset] > 1 ? SETTINGS : 0) + SENSORS.length;
+  const features = (REGIMES[subset] > 1 ? SETTINGS.length : 0) + SENSORS.length;
   const testEngines = engines(test, features, [...labels.values]);
   if (testEngines.length !== labels.rows) {
     const expected = `a row for each of the ${testEngines.length} engines of ${test.path}`;
@@ -126,6 +142,7 @@ export interface EngineWindowOptions {
  * Groups are unit numbers.
  */
 export function engineWindows(engines: readonly Engine[], features: number, { last = false, stride = 1 }: EngineWindowOptions = {}): EngineWindows {
+  if (!(Number.isInteger(stride) && stride >= 1)) throw new RangeError(`"stride" expected integer >= 1, got ${stride}`);
   const ends = engines.flatMap((engine) => {
     const found: { engine: Engine; end: number }[] = [];
     for (let end = engine.cycles; end === engine.cycles || (!last && end >= WINDOW); end -= stride) found.push({ engine, end });

@@ -10,9 +10,9 @@
  *     (1) w(u) = slope u + Σ_j step_j / (1 + exp(-(u - u_j) / width_j))       stages, ever shorter
  *     (2) s_r = b_r ± 0.9 w sensitivity                                        relation r of the fault; b the machine's own
  *     (3) x = A cos θ, y = A (s_0 cos θ + √(1 - s_0²) sin θ)                   orbit, from circle to a line at ±45°
- *     (4) x ← x exp(s_1 / 2), y ← y exp(-s_1 / 2)                              stiffness of the support, across or upright
- *     (5) p = p_0 S² (1.2 - 0.35 L²) (1 + c s_2)                               pump curve and affinity laws
- *     (6) i = i_0 (0.3 + 0.7 L S²) (1 + c s_3)                                 balance of torque
+ *     (4) x ← x exp(0.8 s_1), y ← y exp(-0.8 s_1)                              stiffness of the support, across or upright
+ *     (5) p = p_0 S² (1.2 - 0.35 L²) (1 + 0.6 s_2)                              pump curve and affinity laws
+ *     (6) i = i_0 (0.3 + 0.7 L S²) (1 + 0.6 s_3)                                balance of torque
  *
  * (3) leaves the spectrum of each sensor as it was: only both together show the fault, which is why
  * orbits and phase are looked at (ISO 13373-1:2002; Bently & Hatch, Fundamentals of Rotating Machinery
@@ -27,9 +27,16 @@ import type { Random } from "../kernels/random.ts";
 /** All channels, after alignment to one clock; 100 steps are 0.2 s or about five turns. */
 export const RATE_HZ = 500;
 export const STEPS = 100;
-export const CHANNELS: readonly string[] = [
-  "vibration x mm/s", "vibration y mm/s", "vibration axial mm/s", "current A", "pressure bar", "flow m3/h", "temperature °C", "speed rpm",
-];
+export const CHANNELS = [
+  { name: "vibration x", unit: "mm/s" },
+  { name: "vibration y", unit: "mm/s" },
+  { name: "vibration axial", unit: "mm/s" },
+  { name: "current", unit: "A" },
+  { name: "pressure", unit: "bar" },
+  { name: "flow", unit: "m3/h" },
+  { name: "temperature", unit: "°C" },
+  { name: "speed", unit: "rpm" },
+] as const;
 /** Pressure and flow are sampled at 10 Hz and held, temperature at 1 Hz. */
 const HELD_STEPS = RATE_HZ / 10;
 
@@ -138,7 +145,7 @@ export function measure(window: Float32Array, site: Site, machine: Machine, used
 
   const A = 2 * gain * S * S * (0.7 + 0.3 * L) * (1 + 0.6 * severity);
   const quadrature = Math.sqrt(1 - s[0] * s[0]);
-  const across = exp(s[1] / 2);
+  const across = exp(0.8 * s[1]);
   const noise = site.noise * (1 + 0.4 * severity);
   const impact = 0.6 * gain * S * severity;
   const ring = ringing(site.resonanceHz);
@@ -146,8 +153,8 @@ export function measure(window: Float32Array, site: Site, machine: Machine, used
   const angle = () => 2 * Math.PI * stream.uniform();
   const [flutter, harmonic, axial] = [angle(), angle(), angle()];
 
-  const headBar = 4 * S * S * (1.2 - 0.35 * L * L) * (1 + 0.18 * s[2]);                                          // (5)
-  const meanA = 20 * (0.3 + 0.7 * L * S * S) * (1 + 0.18 * s[3]);                                                // (6)
+  const headBar = 4 * S * S * (1.2 - 0.35 * L * L) * (1 + 0.6 * s[2]);                                          // (5)
+  const meanA = 20 * (0.3 + 0.7 * L * S * S) * (1 + 0.6 * s[3]);                                                // (6)
   const temperature = site.ambient + machine.warmth + 14 * L + 6 * severity + drift + 0.5 * stream.normal();
   let pressure = 0;
   let flow = 0;
@@ -168,8 +175,8 @@ export function measure(window: Float32Array, site: Site, machine: Machine, used
     const c = cos(theta);
     const d = sin(theta);
     const second = ORDERS.harmonic * theta + harmonic;
-    const x = A * (c + 0.25 * cos(second)) * across + r;                                                         // (3), (4)
-    const y = (A * (s[0] * c + quadrature * d + 0.25 * sin(second))) / across + 0.7 * r;
+    const x = A * (c + 0.1 * cos(second)) * across + r;                                                         // (3), (4)
+    const y = (A * (s[0] * c + quadrature * d + 0.1 * sin(second))) / across + 0.7 * r;
     const row = t * CHANNELS.length;
     window[row] = x * turnX - y * turnY + noise * stream.normal();
     window[row + 1] = x * turnY + y * turnX + noise * stream.normal();

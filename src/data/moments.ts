@@ -1,7 +1,7 @@
 /**
  * @module
- * Count, mean and sum of squared deviations of each column: what factories share so that all scale
- * alike, and nothing of a single row can be read from it. Moments of parts merge to the moments of
+ * Count, mean and sum of squared deviations of each column: what factories share, in place of rows, so
+ * that all scale alike. Moments of parts merge to the moments of
  * the whole (Chan, Golub & LeVeque 1983):
  *
  *     δ = mean_b - mean_a     n = n_a + n_b

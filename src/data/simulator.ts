@@ -33,7 +33,7 @@ export interface Simulation {
 }
 
 /** Training windows of a factory, in turn. Validation has a fifth of that. */
-export const TRAINING_WINDOWS: readonly number[] = [500, 750, 1000, 1250, 1500];
+export const TRAINING_WINDOWS: readonly number[] = [500, 1000, 1500, 500, 500];
 const TEST_WINDOWS = 384;
 const WINDOWS_PER_MACHINE = { train: 25, validation: 12, test: 12 };
 /** Machines are numbered within a factory, each split in a range of its own. */
@@ -68,7 +68,7 @@ function simulateFactory(index: number, seed: number | string): SimulatedFactory
 }
 
 function simulateHeldOut(seed: number | string): Simulation["heldOut"] {
-  const id = "held-out";
+  const id = "factory-0";
   const site = makeSite(random(seed, "condition", id, "site"));
   return { id, test: simulateSplit({ seed, id, split: "test", site, faults: FAULTS, count: TEST_WINDOWS }) };
 }
@@ -77,8 +77,8 @@ function simulateHeldOut(seed: number | string): Simulation["heldOut"] {
 export const SITES = {
   gain: [0.8, 1.25],
   resonanceHz: [130, 190],
-  mounting: [-0.2, 0.2],
-  noise: [0.4, 0.8],
+  mounting: [-0.15, 0.15],
+  noise: [0.3, 0.6],
   drift: [-2, 2],
   shaftHz: [24, 26],
   load: [0.65, 0.85],

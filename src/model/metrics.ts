@@ -38,8 +38,12 @@ export interface RegressionMetrics {
   readonly rmseRaw: number;
   /** NASA's asymmetric score on uncapped labels (Saxena et al. 2008): late predictions cost more. */
   readonly score: number;
+  /** The same score on capped labels. */
+  readonly scoreCapped: number;
   /** Against capped labels. */
   readonly mae: number;
+  /** Share of predictions more than 20 units late, that is above the uncapped label. */
+  readonly lateShare: number;
 }
 
 export type Metrics = ClassificationMetrics | RegressionMetrics;
@@ -47,7 +51,7 @@ export type Metrics = ClassificationMetrics | RegressionMetrics;
 /** Scores are counted in bins of 1/200; the last bin holds exactly 1. */
 const BINS = 201;
 
-export function alarmScore(probabilities: Float32Array, row: number, C: number): number {
+function alarmScore(probabilities: Float32Array, row: number, C: number): number {
   return probabilities[row * C + C - 2] + probabilities[row * C + C - 1];
 }
 
@@ -62,6 +66,7 @@ export function stateOf(probabilities: Float32Array, row: number, C: number, thr
  * @param targets (N) class indices
  */
 export function classificationCounts(probabilities: Float32Array, targets: Float32Array, C: number): Float64Array {
+  if (C < 3) throw new RangeError(`classes expected at least 3, the last two of them critical, got ${C}`);
   const counts = new Float64Array(countsLength(C));
   for (let n = 0; n < targets.length; n++) {
     const bin = scoreBin(alarmScore(probabilities, n, C));
@@ -72,7 +77,7 @@ export function classificationCounts(probabilities: Float32Array, targets: Float
   return counts;
 }
 
-export const countsLength = (C: number): number => C * BINS * (C - 2) * 2;
+const countsLength = (C: number): number => C * BINS * (C - 2) * 2;
 
 /** The first bin above a threshold, which lies on a bin's edge. */
 const edgeOf = (threshold: number): number => Math.round(threshold * (BINS - 1));
@@ -176,7 +181,7 @@ export function wilsonLower(k: number, n: number): number {
  * Predictions are read as in [0, cap], as the labels they were trained on.
  */
 export function regressionCounts(predictions: Float32Array, raw: ArrayLike<number>, cap: number): Float64Array {
-  const sums = new Float64Array(5);
+  const sums = new Float64Array(7);
   predictions.forEach((prediction, n) => {
     const value = Math.min(cap, Math.max(0, prediction));
     const error = value - Math.min(cap, raw[n]);
@@ -184,20 +189,27 @@ export function regressionCounts(predictions: Float32Array, raw: ArrayLike<numbe
     sums[0] += 1;
     sums[1] += error * error;
     sums[2] += late * late;
-    sums[3] += exp(late < 0 ? -late / 13 : late / 10) - 1;
+    sums[3] += penalty(late);
     sums[4] += Math.abs(error);
+    sums[5] += penalty(error);
+    sums[6] += late > 20 ? 1 : 0;
   });
   return sums;
 }
 
+/** NASA's: a prediction that is d late costs e^(d/10) - 1, one that is d early e^(d/13) - 1. */
+const penalty = (late: number): number => exp(late < 0 ? -late / 13 : late / 10) - 1;
+
 export function regressionMetrics(sums: Float64Array): RegressionMetrics {
-  const [samples, squared, squaredRaw, score, absolute] = sums;
+  const [samples, squared, squaredRaw, score, absolute, scoreCapped, veryLate] = sums;
   return {
     samples,
     rmse: Math.sqrt(ratio(squared, samples)),
     rmseRaw: Math.sqrt(ratio(squaredRaw, samples)),
     score,
+    scoreCapped,
     mae: ratio(absolute, samples),
+    lateShare: ratio(veryLate, samples),
   };
 }
 

@@ -35,8 +35,9 @@ export class Model {
 
   /** Train on scaled windows. The same examples, settings and stream give the same bits. */
   fit(examples: Examples, training: Training, stream: readonly (string | number)[]): Fitted {
-    if (!this.#training || this.#training.network.batch < training.batch) {
-      const network = new Network(this.spec, { batch: training.batch, training: true });
+    const batch = Math.min(training.batch, Math.max(1, examples.count)); // memory is planned for it, so not for more than there is
+    if (!this.#training || this.#training.network.batch < batch) {
+      const network = new Network(this.spec, { batch, training: true });
       this.#training = { network, trainer: new Trainer(network) };
     }
     const { network, trainer } = this.#training;
@@ -60,7 +61,7 @@ export class Model {
 
   /**
    * Classes of N scaled windows (N,T,I), (N). With an alarm threshold, one of the last two classes wherever their
-   * probabilities add up to it; without, the most probable class.
+   * probabilities add up to it (it is rounded to 1/200, see metrics.ts); without, the most probable class.
    */
   predictState(inputs: Float32Array, alarmThreshold?: number): Uint16Array {
     const probabilities = this.predictProbabilities(inputs);

@@ -2,8 +2,8 @@
  * @module
  * A model in kernel memory: parameters, stages, and one forward and backward pass over a batch.
  *
- * All memory is planned when the network is built, for one batch size, and never grows, so views stay
- * valid for its life. A network built for inference has no gradients and no dropout stages; there is
+ * All memory is planned when the network is built, for one batch size; only a trainer adds its moments,
+ * once. A network built for inference has no gradients and no dropout stages; there is
  * no mode to switch and none to forget.
  */
 import { Kernels } from "../kernels/kernels.ts";
@@ -134,6 +134,7 @@ export class Network {
   load(inputs: Float32Array, indices: ArrayLike<number>): void {
     const { steps: T, features: I } = this.spec.input;
     const B = indices.length;
+    if (B > this.batch) throw new RangeError(`"indices" expected at most ${this.batch} windows, the batch this network was built for, got ${B}`);
     const x = this.kernels.float32(this.#input.value, T * B * I);
     for (let b = 0; b < B; b++) {
       let from = indices[b] * T * I;
@@ -154,6 +155,7 @@ export class Network {
    * Class indices for classify, values in the target's unit for regress.
    */
   backward(targets: Float32Array, loss: Loss, mask: Mask = NO_DROPOUT): number {
+    if (!this.training) throw new TypeError(`backward expected a network built with training: true`);
     const B = targets.length;
     for (const [pointer, count] of this.#gradientSpans) this.kernels.float32(pointer, count).fill(0);
     this.gradients.fill(0);

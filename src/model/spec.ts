@@ -7,8 +7,10 @@
  */
 import { z } from "zod";
 
-const count = (title: string, max: number) =>
-  z.number().int(`"${title}" expected integer`).min(1, `"${title}" expected integer >= 1`).max(max, `"${title}" expected integer <= ${max}`);
+const count = (title: string, max: number) => {
+  const expected = (bound: string) => ({ error: ({ input }: { input?: unknown }) => `"${title}" expected integer${bound}, got ${JSON.stringify(input)}` });
+  return z.number(expected("")).int(expected("")).min(1, expected(" >= 1")).max(max, expected(` <= ${max}`));
+};
 
 const layer = z.discriminatedUnion("type", [
   /** Long short-term memory over the sequence (Hochreiter & Schmidhuber 1997), gates in ONNX order i, o, f, c. */

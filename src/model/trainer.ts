@@ -61,11 +61,12 @@ export class Trainer {
   /**
    * Train the network's parameters in place.
    * @param stream names the shuffles and dropout masks: the same names, the same result, bit for bit
-   * @throws RangeError where there is nothing to learn from, or the loss stops being finite
+   * @throws RangeError where examples or training do not fit the spec, or loss or gradient stop being finite
    */
   fit(examples: Examples, training: Training, stream: readonly (string | number)[]): Fitted {
     const network = this.#network;
     checkExamples(examples, network);
+    checkTraining(training, network);
     const { kernels, layout } = network;
     const { m, v, start } = this.#moments;
     kernels.float32(m, layout.length).fill(0);
@@ -88,9 +89,6 @@ export class Trainer {
         sum += indices.length * this.#step(examples, indices, training, { seedLow, seedHigh, step: steps });
       }
       loss = sum / examples.count;
-      if (!Number.isFinite(loss)) {
-        throw new RangeError(`training loss became ${loss} in epoch ${epoch + 1}; lower the learning rate (${training.learningRate}) or check the inputs for outliers`);
-      }
     }
     return { samples: examples.count, steps, loss };
   }
@@ -106,8 +104,12 @@ export class Trainer {
     network.forward(indices.length, mask);
     const loss = network.backward(targets, training.loss, mask);
     if (training.proximal) wasm.proximal(g, w, start, P, training.proximal);
-    wasm.clipNorm(g, P, training.clipNorm);
+    const norm = wasm.clipNorm(g, P, training.clipNorm);
     const { optimizer, learningRate } = training;
+    // Before the step, so that the parameters stay what they were.
+    if (!Number.isFinite(loss) || !Number.isFinite(norm)) {
+      throw new RangeError(`training loss became ${loss}, its gradient's norm ${norm}, in step ${mask.step}; lower the learning rate (${learningRate}) or check the inputs for outliers`);
+    }
     if (optimizer.type === "sgd") wasm.sgd(w, m, g, P, learningRate, optimizer.momentum, optimizer.weightDecay);
     else {
       const { beta1, beta2, epsilon, weightDecay } = optimizer;
@@ -154,4 +156,21 @@ function checkExamples({ inputs, targets, count }: Examples, { spec }: Network):
   if (inputs.length !== count * steps * features || targets.length !== count) {
     throw new RangeError(`examples expected ${count} windows of ${steps} x ${features} values and as many targets, got ${inputs.length} values and ${targets.length} targets`);
   }
+  if (spec.head.type !== "classify") return;
+  const C = spec.head.classes.length;
+  const wrong = targets.findIndex((target) => !(Number.isInteger(target) && target >= 0 && target < C));
+  if (wrong >= 0) throw new RangeError(`examples: target of window ${wrong + 1} expected a class from 0 to ${C - 1}, got ${targets[wrong]}`);
+}
+
+/** A training may come from an orchestrator, as JSON. */
+function checkTraining({ epochs, batch, learningRate, clipNorm, loss }: Training, { spec }: Network): void {
+  for (const [title, value] of Object.entries({ epochs, batch })) {
+    if (!(Number.isInteger(value) && value >= 1)) throw new RangeError(`training "${title}" expected integer >= 1, got ${value}`);
+  }
+  for (const [title, value] of Object.entries({ learningRate, clipNorm })) {
+    if (!(value > 0 && value < Infinity)) throw new RangeError(`training "${title}" expected a finite number > 0, got ${value}`);
+  }
+  const weights = loss.classWeights?.length;
+  const C = spec.head.type === "classify" ? spec.head.classes.length : 0;
+  if (weights !== undefined && weights !== C) throw new RangeError(`training "loss.classWeights" expected ${C} numbers for this head, got ${weights}`);
 }

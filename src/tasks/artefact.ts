@@ -29,7 +29,8 @@ export function encodeArtefact(task: string, data: TaskData, { spec, parameters,
     task,
     rounds: String(rounds),
     clients: String(data.factories.length),
-    sensors: JSON.stringify(data.channels),
+    sensors: JSON.stringify(data.channels.map(({ name }) => name)),
+    units: JSON.stringify(data.channels.map(({ unit }) => unit)),
     origin: data.origin,
     scaler: JSON.stringify(scaler),
     sha256,
@@ -44,7 +45,15 @@ export function decodeArtefact(checkpoint: Uint8Array): Artefact {
   const { spec, parameters, metadata } = decodeCheckpoint(checkpoint);
   const { scaler, sha256, alarmThreshold = "0", rounds = "0" } = metadata;
   if (scaler === undefined || sha256 === undefined) throw new RangeError(`checkpoint: metadata expected a scaler and a hash, got none; it was not written by a run`);
-  return { spec, parameters, scaler: JSON.parse(scaler) as Scaler, threshold: Number(alarmThreshold), sha256, rounds: Number(rounds) };
+  return { spec, parameters, scaler: parseScaler(scaler), threshold: Number(alarmThreshold), sha256, rounds: Number(rounds) };
+}
+
+function parseScaler(text: string): Scaler {
+  try {
+    return JSON.parse(text) as Scaler;
+  } catch (error) {
+    throw new RangeError(`checkpoint: metadata "scaler" is not JSON (${(error as Error).message}); it is damaged, copy it again`);
+  }
 }
 
 /**

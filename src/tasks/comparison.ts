@@ -21,10 +21,10 @@ export interface Comparison {
 
 export type ComparisonProgress = (kind: "solo" | "centralised", id: string, round: number) => void;
 
-/** All side by side; of the jobs that wait, the longest chain's goes first, so that it does not end alone. */
+/** All side by side. */
 export async function compare({ judgedOn }: Task, data: TaskData, common: Omit<FederationOptions, "factories">, judge: Judge, progress: ComparisonProgress): Promise<Comparison> {
   const alone = (kind: "solo" | "centralised", factory: TaskFactory) =>
-    federate({ ...common, factories: [factory], priority: factory.train.count, onRound: ({ round }) => progress(kind, factory.id, round) });
+    federate({ ...common, factories: [factory], onRound: ({ round }) => progress(kind, factory.id, round) });
   const [central, ...solos] = await Promise.all([
     alone("centralised", inOnePlace(data)),
     ...data.factories.map((factory) => alone("solo", factory)),

@@ -15,7 +15,7 @@ export const condition: Task = {
   kind: "classify",
   judgedOn: "own",
   needsData: false,
-  schedule: { factories: 5, rounds: 10, localEpochs: 1, batch: 8 },
+  schedule: { factories: 5, rounds: 5, localEpochs: 1, batch: 4 },
   async load({ seed, factories }) {
     const simulated = simulateFactories({ factories, seed });
     return {
@@ -43,7 +43,7 @@ export const condition: Task = {
       head: { type: "classify", classes: STATES },
     }),
   training: (round, rounds) => ({
-    learningRate: ramp(4e-3, 4e-4, round, rounds),
+    learningRate: ramp(3e-3, 3e-4, round, rounds),
     optimizer: adam,
     clipNorm: 1,
     loss: {},

@@ -11,8 +11,9 @@
 import { mergeMoments, momentsLength, windowMoments } from "../data/moments.ts";
 import { clusterSettings, mergeClusters, type Regimes } from "../data/regime.ts";
 import { scale, scalerFromMoments, type Scaler } from "../data/scaler.ts";
-import { FactoryClient, type Learner } from "../federation/client.ts";
 import { fingerprintOf } from "../federation/checksum.ts";
+import { FactoryClient, type Learner } from "../federation/client.ts";
+import { sum } from "../federation/merge.ts";
 import { Orchestrator, type Merge, type RoundReport } from "../federation/orchestrator.ts";
 import { initialParameters } from "../model/network.ts";
 import type { ModelSpec } from "../model/spec.ts";
@@ -31,8 +32,6 @@ export interface FederationOptions {
   readonly data: Pick<TaskData, "settings" | "regimes">;
   /** What adds up over windows: see model/metrics.ts. */
   readonly counts: (predictions: Float32Array, windows: TaskWindows) => Float64Array;
-  /** Jobs with a higher priority go first. */
-  readonly priority?: number;
   /** Evaluate each round's model on validation windows; without, only the last one's. */
   readonly everyRound?: boolean;
   /** Go on after this round from these parameters. */
@@ -97,15 +96,13 @@ export async function federate(options: FederationOptions): Promise<Federated> {
   return { parameters, sha256, scaler, validation, test: contributions.get("test")! };
 }
 
-/** How the orchestrator merges a topic; counts add up, which is what it does by default. */
+/** How the orchestrator merges a topic: counts add up, as they do by default. */
 function mergeOf({ settings, regimes }: Pick<TaskData, "settings" | "regimes">, spec: ModelSpec): Merge {
   return (topic, contributions) => {
     const parts = [...contributions.values()];
     if (topic === "regimes") return packRegimes(mergeClusters(parts, settings, regimes));
     if (topic === "moments") return mergeMoments(parts, spec.input.features, parts[0].length / momentsLength(spec.input.features));
-    const sum = new Float64Array(Math.max(...parts.map((part) => part.length)));
-    for (const part of parts) part.forEach((value, index) => (sum[index] += value));
-    return sum;
+    return sum(topic, contributions);
   };
 }
 
@@ -150,11 +147,11 @@ class FactoryLearner implements Learner {
   }
 
   async fit({ round, settings }: { round: number; settings: unknown }) {
-    const { pool, spec, seed, priority } = this.#options;
+    const { pool, spec, seed } = this.#options;
     const { train, id } = this.#factory;
     const examples: Examples = { inputs: this.#inputs(train), targets: train.targets, count: train.count };
     const stream = [seed, id, round];
-    const { parameters, ...fitted } = await pool.fit({ kind: "fit", spec, parameters: this.parameters, examples, training: settings as Training, stream }, priority);
+    const { parameters, ...fitted } = await pool.fit({ kind: "fit", spec, parameters: this.parameters, examples, training: settings as Training, stream });
     this.parameters.set(parameters);
     return fitted;
   }

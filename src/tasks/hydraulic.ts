@@ -25,7 +25,7 @@ export const hydraulic: Task = {
       heldOut: null,
       settings: 0,
       regimes: 1,
-      channels: CHANNELS.map(({ name }) => name),
+      channels: CHANNELS,
       rateHz: 1,
       origin: "ZeMA gGmbH, Condition monitoring of hydraulic systems (UCI 447, CC BY 4.0); Helwig, Pignanelli & Schütze, I2MTC 2015",
     };

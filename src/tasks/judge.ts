@@ -37,7 +37,7 @@ function addUp(counts: Iterable<Float64Array>): Float64Array {
   return first.map((value, index) => rest.reduce((sum, part) => sum + part[index], value));
 }
 
-const LOWER_IS_BETTER = new Set(["falseAlarmRate", "rmse", "rmseRaw", "score", "mae"]);
+const LOWER_IS_BETTER = new Set(["falseAlarmRate", "rmse", "rmseRaw", "score", "scoreCapped", "mae", "lateShare"]);
 
 /** Mean over the factories of each figure, and its worst value, which need not be the same factory's. Samples and confusion matrices add up. */
 export function meanAndWorst(all: readonly Metrics[]): { mean: Metrics; worst: Metrics } {

@@ -31,8 +31,8 @@ export type FitResult = Fitted & { readonly parameters: Float32Array };
 export interface Pool {
   /** How many jobs run at once. */
   readonly size: number;
-  /** Train, and return the trained parameters. Of the jobs that wait, the one with the most work behind it (`priority`) goes first. */
-  fit(job: FitJob, priority?: number): Promise<FitResult>;
+  /** Train, and return the trained parameters. Of the jobs that wait, the one with the most windows goes first, so that none is left to end alone. */
+  fit(job: FitJob): Promise<FitResult>;
   /** (N, classes) probabilities, or (N) values. */
   predict(job: PredictJob): Promise<Float32Array>;
   close(): Promise<void>;

@@ -47,7 +47,7 @@ export interface Summary {
     readonly centralised: Metrics | null;
     readonly solo: { readonly mean: Metrics; readonly worst: Metrics } | null;
   };
-  /** Predictions for classification and regression plots of the report: true and predicted on the test set. */
+  /** True and predicted values on the test windows, for the report's plot; null for a classifier, which has its confusion matrix. */
   readonly predictions: readonly { readonly factory: string; readonly truth: number; readonly predicted: number }[] | null;
   /** Greatest difference between our prediction and onnxruntime's on test windows; null where onnxruntime-node is not installed. */
   readonly onnx: { readonly maxAbsDifference: number | null };

@@ -18,7 +18,7 @@ import { hydraulic } from "./hydraulic.ts";
 import { judgeOf, meanAndWorst, type Judge } from "./judge.ts";
 import type { Pool } from "./pool.ts";
 import type { FactorySummary, RoundRecord, Summary } from "./result.ts";
-import type { Schedule, Task, TaskData } from "./task.ts";
+import { STATES, type Schedule, type Task, type TaskData } from "./task.ts";
 import { turbofan } from "./turbofan.ts";
 
 export { exportRun, type OnnxRunner };
@@ -52,7 +52,7 @@ export interface Prepared {
 }
 
 export type ProgressEvent =
-  | { readonly kind: "phase"; readonly name: "federated" | "solo" | "centralised" | "export"; readonly detail?: string }
+  | { readonly kind: "phase"; readonly name: "federated" | "solo" | "centralised" | "export" }
   /** A round is complete; the checkpoint is what a run resumes from. */
   | { readonly kind: "round"; readonly record: RoundRecord; readonly checkpoint: Uint8Array }
   | { readonly kind: "solo" | "centralised"; readonly id: string; readonly epoch: number; readonly epochs: number };
@@ -113,13 +113,14 @@ function scheduleOf({ schedule }: Task, { factories, rounds, localEpochs, batch 
 }
 
 /** A factory without data, or without a class, cannot do its part; better said now than after an hour. */
-function checkFactories({ kind }: Task, { factories }: TaskData): void {
+export function checkFactories({ kind }: Pick<Task, "kind">, { factories }: Pick<TaskData, "factories">): void {
   for (const { id, train, validation, test } of factories) {
     for (const [split, windows] of Object.entries({ training: train, validation, test })) {
-      if (windows.count === 0) throw new RangeError(`factory ${id}: no ${split} windows; give it data, or train with fewer than ${factories.length} factories`);
+      if (windows.count === 0) throw new RangeError(`factory ${id}: no ${split} windows; give it data or leave it out`);
       const odd = windows.inputs.findIndex((value) => !Number.isFinite(value));
+      if (odd < 0) continue;
       const window = Math.floor(odd / (windows.steps * windows.features)) + 1;
-      if (odd >= 0) throw new RangeError(`factory ${id}: ${split} window ${window} holds ${windows.inputs[odd]}; leave it out or fill the gap`);
+      throw new RangeError(`factory ${id}: ${split} window ${window} holds ${windows.inputs[odd]}; leave it out or fill the gap`);
     }
   }
   if (kind !== "classify") return;
@@ -127,7 +128,7 @@ function checkFactories({ kind }: Task, { factories }: TaskData): void {
   for (const { id, train } of factories) {
     const own = new Set(train.targets);
     const missing = [...classes].find((target) => !own.has(target));
-    if (missing !== undefined) throw new RangeError(`factory ${id}: no training window of class ${missing}, which others have; give it examples or leave it out`);
+    if (missing !== undefined) throw new RangeError(`factory ${id}: no training window of class ${missing} (${STATES[missing]}), which others have; give it examples or leave it out`);
   }
 }
 

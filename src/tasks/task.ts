@@ -35,8 +35,8 @@ export interface TaskData {
   /** Leading columns of raw rows that are operating settings, and how many regimes they form; 0 and 1 without. */
   readonly settings: number;
   readonly regimes: number;
-  /** Names of the raw columns with their units, in order. */
-  readonly channels: readonly string[];
+  /** The raw columns, in order; a unit is empty where there is none. */
+  readonly channels: readonly { readonly name: string; readonly unit: string }[];
   /** Samples a second, or null where a step is not a time (a flight, say). */
   readonly rateHz: number | null;
   /** Where the data come from, to be cited. */

@@ -70,6 +70,19 @@ describe("attention", () => {
     expect(dh.every(Number.isFinite)).toBe(true);
   });
 
+  test("leaves the gradient of the input out where it is not asked for", () => {
+    const [T, B, D, A] = [7, 3, 6, 5];
+    const input = example(T, B, D, A);
+    const memory = new Memory();
+    const context = memory.output(B * D), alpha = memory.output(T * B), u = memory.output(T * B * A);
+    const [h, W, b, v, c, dcontext] = [input.h, input.W, input.b, input.v, [input.c], numbers(B * D, 5)].map((values) => memory.input(values));
+    const [dW, db, dv] = [A * D, A, A].map((length) => memory.output(new Float32Array(length)));
+    const scratch = memory.scratch(memory.kernels.wasm.attentionScratch(T, B, D, A));
+    memory.run((wasm) => wasm.attentionForward(context, alpha, u, h, W, b, v, c, scratch, T, B, D, A));
+    memory.run((wasm) => wasm.attentionBackward(0, dW, db, dv, dcontext, alpha, u, h, W, v, scratch, T, B, D, A));
+    expect(difference(memory.read(dW), attentionBackward(numbers(B * D, 5), input).dW)).toBeLessThan(1e-6);
+  });
+
   test("is deterministic", () => {
     const input = example(8, 7, 6, 5);
     expect(run(input, numbers(42, 5))).toEqual(run(input, numbers(42, 5)));

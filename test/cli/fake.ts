@@ -23,7 +23,7 @@ export function classification(accuracy: number, samples = 400): ClassificationM
 }
 
 export function regression(rmse: number, samples = 100): RegressionMetrics {
-  return { samples, rmse, rmseRaw: rmse * 1.25, score: rmse ** 3 / 4, mae: rmse * 0.74 };
+  return { samples, rmse, rmseRaw: rmse * 1.25, score: rmse ** 3 / 4, scoreCapped: rmse ** 3 / 5, mae: rmse * 0.74, lateShare: rmse / 200 };
 }
 
 export const factoryIds = ["Aachen", "Brno", "Chemnitz", "Dresden", "Erfurt"];

@@ -63,6 +63,15 @@ test("a torn line does not run into the lines of the process that resumes", () =
   expect(readFileSync(join(path, "rounds.jsonl"), "utf8")).toBe(rounds(5).map((record) => `${JSON.stringify(record)}\n`).join(""));
 });
 
+test("a damaged line is refused by its place", () => {
+  const path = join(root, "run");
+  interrupt(path, 2);
+  const lines = readFileSync(join(path, "rounds.jsonl"), "utf8");
+  writeFileSync(join(path, "rounds.jsonl"), lines.replace(/\n{/, "\n["));
+  expect(() => readFolder(path)).toThrow(RangeError);
+  expect(() => readFolder(path)).toThrow(/rounds\.jsonl:2: expected JSON/);
+});
+
 test("a finished run keeps no checkpoint, and is finished only with its summary", () => {
   const path = join(root, "run");
   const folder = new RunFolder(path, config);

@@ -75,5 +75,8 @@ describe("regression metrics", () => {
     expect(metrics.rmseRaw).toBeCloseTo(Math.sqrt((625 + 100 + 169) / 3), 12);
     expect(metrics.mae).toBeCloseTo(23 / 3, 12);
     expect(metrics.score).toBeCloseTo(Math.exp(25 / 13) - 1 + Math.exp(1) - 1 + Math.exp(1) - 1, 9);
+    expect(metrics.scoreCapped).toBeCloseTo(Math.exp(1) - 1 + Math.exp(1) - 1, 9);
+    expect(metrics.lateShare).toBe(0);
+    expect(regressionMetrics(regressionCounts(Float32Array.of(31, 30), [10, 10], 125)).lateShare).toBe(0.5);
   });
 });

@@ -122,6 +122,24 @@ describe("network", () => {
     expect(a).not.toEqual(c);
   });
 
+  test("a backward pass writes gradients and nothing else, attention on the raw inputs included", () => {
+    for (const layers of Object.values(bodies)) {
+      const [steps, features, B] = [100, 8, 32];
+      const network = build({ ...classifier(layers), input: { steps, features } }, { batch: B, training: true });
+      const before = network.parameters.slice();
+      network.load(numbers(B * steps * features, 1), all(B));
+      network.forward(B, mask);
+      network.backward(Float32Array.from(all(B), (b) => b % 4), {}, mask);
+      expect(network.parameters).toEqual(before);
+    }
+  });
+
+  test("refuses more windows than its batch, and a backward pass where it was built for inference", () => {
+    const network = build(classifier(stacked), { batch: 2, training: false });
+    expect(() => network.load(numbers(3 * T * I, 1), all(3))).toThrow(/"indices" expected at most 2 windows.*got 3/);
+    expect(() => network.backward(Float32Array.of(1), {})).toThrow(/training: true/);
+  });
+
   test("a window's prediction does not depend on its batch", () => {
     const network = build(classifier(stacked), { batch: 4, training: false });
     const inputs = numbers(4 * T * I, 1);
@@ -147,7 +165,7 @@ describe("network", () => {
 
 describe("spec", () => {
   const refused: [string, unknown, RegExp][] = [
-    ["no hidden units", classifier([{ type: "lstm", hidden: 0 }, { type: "last" }]), /"hidden" expected integer >= 1/],
+    ["no hidden units", classifier([{ type: "lstm", hidden: 0 }, { type: "last" }]), /"hidden" expected integer >= 1, got 0/],
     ["an unknown layer", classifier([{ type: "transformer" }] as unknown as Layers), /layers/],
     ["dense before the sequence is reduced", classifier([{ type: "dense", units: 3 }, { type: "last" }]), /layers\[0\] \(dense\) needs a vector/],
     ["an lstm after attention", classifier([{ type: "attention", size: 2 }, { type: "lstm", hidden: 2 }]), /layers\[1\] \(lstm\) needs a sequence/],
@@ -156,7 +174,7 @@ describe("spec", () => {
     ["a final state of nothing", classifier([{ type: "last" }]), /directly after one/],
     ["more parameters than fit", { ...classifier([{ type: "lstm", hidden: 4096, bidirectional: true }, { type: "lstm", hidden: 4096, bidirectional: true }, { type: "last" }]) }, /at most .* parameters/],
     ["one class", { ...classifier([{ type: "attention", size: 2 }]), head: { type: "classify", classes: ["A"] } }, /classes/],
-    ["steps that are no number", { ...classifier([{ type: "attention", size: 2 }]), input: { steps: "7", features: 3 } }, /input.*steps|steps/s],
+    ["steps that are no number", { ...classifier([{ type: "attention", size: 2 }]), input: { steps: "7", features: 3 } }, /"steps" expected integer, got "7"/],
     ["a rate of 1", classifier([{ type: "dropout", rate: 1 }, { type: "attention", size: 2 }]), /rate/],
   ];
   for (const [what, spec, message] of refused) test(`refuses ${what}`, () => expect(() => parseSpec(spec)).toThrow(message));

@@ -76,4 +76,26 @@ describe("trainer", () => {
     broken.inputs[5] = NaN;
     expect(() => fit(broken)).toThrow(/loss became NaN/);
   });
+
+  test("refuses a target that is no class, and a training that cannot be followed", () => {
+    const { inputs, targets, count } = trends(6, 1);
+    for (const wrong of [3, -1, 0.5, NaN]) expect(() => fit({ inputs, targets: targets.with(4, wrong), count })).toThrow(/target of window 5 expected a class from 0 to 2/);
+    const refused: [Partial<Training>, RegExp][] = [
+      [{ epochs: 0 }, /"epochs" expected a finite number > 0, got 0/],
+      [{ batch: 0 }, /"batch" expected integer >= 1, got 0/],
+      [{ learningRate: NaN }, /"learningRate" expected a finite number > 0, got NaN/],
+      [{ clipNorm: -1 }, /"clipNorm" expected/],
+      [{ loss: { classWeights: [1, 1] } }, /"loss.classWeights" expected 3 numbers for this head, got 2/],
+    ];
+    for (const [options, message] of refused) expect(() => fit(trends(6, 1), options)).toThrow(message);
+  });
+
+  test("a gradient beyond float32 is refused before it reaches the parameters", () => {
+    const network = new Network({ ...spec, head: { type: "regress", unit: "m" } }, { batch: 1, training: true });
+    const start = initialParameters(network.spec, 1);
+    network.parameters.set(start);
+    const example = { inputs: numbers(12, 1), targets: Float32Array.of(3e38), count: 1 };
+    expect(() => new Trainer(network).fit(example, training, ["one"])).toThrow(/its gradient's norm (NaN|Infinity), in step 1/);
+    expect(network.parameters).toEqual(start);
+  });
 });

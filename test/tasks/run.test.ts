@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { RegressionMetrics } from "../../src/model/metrics.ts";
 import { inlinePool } from "../../src/tasks/pool.ts";
-import { evaluateRun, exportRun, resolve, run, type ProgressEvent, type RunOptions } from "../../src/tasks/run.ts";
+import { checkFactories, evaluateRun, exportRun, resolve, run, type ProgressEvent, type RunOptions } from "../../src/tasks/run.ts";
 import { memorySource, turbofanFiles } from "./sources.ts";
 
 const options: RunOptions = { task: "turbofan", seed: 3, compare: false, factories: 2, rounds: 2, localEpochs: 1, batch: 16 };
@@ -95,6 +95,22 @@ describe("run", () => {
     ["other factories than the rig has", { task: "hydraulic", factories: 4 }, /"factories" expected 3, got 4/],
   ];
   for (const [what, changes, message] of refused) test(`refuses ${what}`, () => expect(resolve({ ...options, ...changes }, source)).rejects.toThrow(message));
+
+  test("refuses a value that float32 cannot hold, naming the factory and the window", async () => {
+    const files = turbofanFiles("FD001");
+    const train = files["train_FD001.txt"].replace(/^(1 1 .*)$/m, (row) => row.replace(/\S+$/, "1e39"));
+    await expect(resolve(options, memorySource({ ...files, "train_FD001.txt": train }))).rejects.toThrow(/^factory factory-\d: (training|validation) window 1 holds Infinity; leave it out or fill the gap$/);
+  });
+
+  test("refuses a factory without data, or without a class that others have", () => {
+    const windows = (...targets: number[]) => ({ inputs: new Float32Array(targets.length), targets: Float32Array.from(targets), groups: new Int32Array(targets.length), count: targets.length, steps: 1, features: 1 });
+    const factory = (id: string, train: number[], test: number[] = [0]) => ({ id, train: windows(...train), validation: windows(0), test: windows(...test) });
+    expect(() => checkFactories({ kind: "classify" }, { factories: [factory("a", [0, 1]), factory("b", [1, 0])] })).not.toThrow();
+    expect(() => checkFactories({ kind: "classify" }, { factories: [factory("a", [0, 1]), factory("b", [])] })).toThrow("factory b: no training windows; give it data or leave it out");
+    expect(() => checkFactories({ kind: "classify" }, { factories: [factory("a", [0, 1], [])] })).toThrow("factory a: no test windows");
+    expect(() => checkFactories({ kind: "classify" }, { factories: [factory("a", [0, 1, 3]), factory("b", [0, 1])] })).toThrow("factory b: no training window of class 3 (FAILURE), which others have");
+    expect(() => checkFactories({ kind: "regress" }, { factories: [factory("a", [10]), factory("b", [20])] })).not.toThrow();
+  });
 
   test("refuses a task that needs data when there is none", () => expect(resolve(options)).rejects.toThrow(/--data DIR/));
 });
