@@ -81,7 +81,7 @@ describe("trainer", () => {
     const { inputs, targets, count } = trends(6, 1);
     for (const wrong of [3, -1, 0.5, NaN]) expect(() => fit({ inputs, targets: targets.with(4, wrong), count })).toThrow(/target of window 5 expected a class from 0 to 2/);
     const refused: [Partial<Training>, RegExp][] = [
-      [{ epochs: 0 }, /"epochs" expected a finite number > 0, got 0/],
+      [{ epochs: 0 }, /"epochs" expected integer >= 1, got 0/],
       [{ batch: 0 }, /"batch" expected integer >= 1, got 0/],
       [{ learningRate: NaN }, /"learningRate" expected a finite number > 0, got NaN/],
       [{ clipNorm: -1 }, /"clipNorm" expected/],
