@@ -115,7 +115,7 @@ export function attentionBackward(
   }
   scoresBackward(de, alpha, T, B);
   tanhBackward(dz, dv, de, u, v, M, A);
-  addRows(db, dz, M, A); // (7)
+  addRows(db, dz, M, A, A); // (7)
   gemmOuter(dW, dz, h, M, A, D, D, A, D); // (9)
   if (dh) {
     pack(panels, W, A, D);

@@ -45,7 +45,7 @@ export function denseBackward(
     const slope = slope4(loadLanes(y + at, N - n), activation);
     storeLanes(dz + at, flush(f32x4.mul(loadLanes(dy + at, N - n), slope)), N - n); // (2)
   }
-  addRows(db, dz, B, O); // (3)
+  addRows(db, dz, B, O, O); // (3)
   gemmOuter(dW, dz, x, B, O, I, I, O, I); // (4)
   if (dx) {
     pack(panels, W, O, I);

@@ -10,8 +10,11 @@
  * pointers are byte addresses. The gradient of v is dv. A forward kernel assigns its outputs, a
  * backward kernel adds to its gradients. Kernels trust their arguments: TypeScript checks them once.
  */
-export { panelFloats, pack, packTransposed, gemm, gemmBias, gemmOuter } from "./gemm";
-export { lstmForwardScratch, lstmBackwardScratch, lstmForward, lstmBackward } from "./lstm";
+export { panelFloats, pack, packTransposed, gemm, gemmBias, gemmPair, gemmOuter, addRows } from "./gemm";
+export {
+  lstmRow, lstmForwardScratch, lstmForward, lstmPack, lstmStepFloats, lstmStep,
+  lstmGradientFloats, lstmBackwardScratch, lstmBackward, lstmInputScratch, lstmInput, lstmGradients,
+} from "./lstm";
 export { attentionScratch, attentionForward, attentionBackward } from "./attention";
 export { denseScratch, denseForward, denseBackward } from "./dense";
 export { dropoutForward, dropoutBackward, uniform, philox } from "./random";

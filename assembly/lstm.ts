@@ -18,7 +18,7 @@
  * Reference: Hochreiter & Schmidhuber, Neural Computation 1997; gates and layout as ONNX LSTM-14.
  *
  *   x (T,B,I)   W (4H,I)   R (4H,H)   bias (8H) = [Wb, Rb]   y (T,B,·) with row stride ldy
- *   gates (T,B,4·Hp)   c (T,B,Hp)            Hp = H rounded up to a multiple of 4
+ *   gates (T,B,·) with row stride lstmRow(H)   c (T,B,Hp)        Hp = H rounded up to a multiple of 4
  *
  * Inside, the four gates of four units lie side by side, so that one epilogue loads i, o, f and g of
  * the same units as four neighbouring vectors, and 16 columns are one panel of gemm:
@@ -28,14 +28,27 @@
  * `gates` holds z, then the activated gates, then dz, all in place. The units that pad H to Hp have
  * zero weights, hence z = 0, g = 0 and c = h = 0: they never need a special case.
  * A reversed direction walks from T-1 to 0; rows stay where their time step is.
+ *
+ * A sequence may be walked in blocks: T is then the length of a block, and c0 points to the cell
+ * state (B,Hp) before its first step; h before it is the row of y on the other side of the block's
+ * border. c0 = 0 says that the block is the first, and both states are zero. Sums over time run in
+ * the backward pass's order, from the last step walked to the first, so that blocks change no bit.
  */
-import { addRows, gemm, gemmBias, gemmOuter, panelFloats } from "./gemm";
+import { addRows, gemm, gemmOuter, gemmPair, oddLines, panelFloats } from "./gemm";
 import { flush, madd, loadLanes, storeLanes } from "./simd";
 import { sigmoid4, tanh4 } from "./activation";
+
+/** Rows that one pass of (8) should have: fewer are not worth a pass over dW and dR. */
+const GRADIENT_ROWS: i32 = 32;
 
 @inline
 function padded(H: i32): i32 {
   return (H + 3) & ~3;
+}
+
+/** Row stride of `gates`, in floats: 4·Hp columns, and an odd number of cache lines. */
+export function lstmRow(H: i32): i32 {
+  return oddLines(4 * padded(H));
 }
 
 /** Floats of scratch that lstmForward needs. */
@@ -43,140 +56,194 @@ export function lstmForwardScratch(I: i32, H: i32): i32 {
   return 4 * padded(H) * (I + H + 1);
 }
 
-/** Floats of scratch that lstmBackward needs. */
-export function lstmBackwardScratch(B: i32, I: i32, H: i32): i32 {
-  const columns = 4 * padded(H);
-  return panelFloats(H, columns) + panelFloats(I, columns) + columns * (I + H + 1) + 2 * B * padded(H);
-}
-
-/** y, gates and c from x: equations (1) to (4). h_0 = c_0 = 0. */
+/** y, gates and c from x: equations (1) to (4). */
 export function lstmForward(
   y: usize, gates: usize, c: usize,
-  x: usize, W: usize, R: usize, bias: usize, scratch: usize,
+  x: usize, W: usize, R: usize, bias: usize, c0: usize, scratch: usize,
   T: i32, B: i32, I: i32, H: i32, ldy: i32, reverse: bool,
 ): void {
-  const Hp = padded(H);
-  const columns = 4 * Hp;
-  const inputPanels = scratch;
-  const recurrentPanels = inputPanels + (<usize>columns * I << 2);
-  const packedBias = recurrentPanels + (<usize>columns * H << 2);
-  packGates(inputPanels, W, I, H);
-  packGates(recurrentPanels, R, H, H);
-  packBias(packedBias, bias, H);
+  const columns = 4 * padded(H);
+  const row = lstmRow(H);
+  const panels = scratch;
+  const packedBias = panels + (<usize>columns * (I + H) << 2);
+  lstmPack(panels, W, R, bias, I, H);
 
-  gemmBias(gates, x, inputPanels, packedBias, T * B, columns, I, columns, I); // (1), all steps at once
-  const gatesStep = <usize>B * columns << 2;
-  const cellStep = <usize>B * Hp << 2;
+  const gatesStep = <usize>B * row << 2;
+  const cellStep = <usize>B * padded(H) << 2;
   const outputStep = <usize>B * ldy << 2;
-  let before: usize = 0; // index of the step before t in walking order, valid from the second step on
+  const inputStep = <usize>B * I << 2;
   for (let step = 0; step < T; step++) {
     const t = <usize>(reverse ? T - 1 - step : step);
+    const before = reverse ? t + 1 : t - 1;
     const gates_t = gates + t * gatesStep;
-    if (step > 0) gemm(gates_t, y + before * outputStep, recurrentPanels, B, columns, H, columns, ldy, true); // (1)
-    cellForward(y + t * outputStep, gates_t, c + t * cellStep, step > 0 ? c + before * cellStep : 0, B, H, ldy);
-    before = t;
+    const c_before = step > 0 ? c + before * cellStep : c0;
+    gemmPair(gates_t, packedBias, x + t * inputStep, y + before * outputStep, panels, B, columns, I, H, c_before != 0, row, I, ldy); // (1)
+    cellForward(y + t * outputStep, gates_t, c + t * cellStep, c_before, B, H, ldy, row);
   }
 }
 
-/** Equations (2) to (4) for one step. c0 = 0 means a zero state. */
-function cellForward(y_t: usize, gates_t: usize, c_t: usize, c0: usize, B: i32, H: i32, ldy: i32): void {
+/** Floats of packed weights and scratch that lstmStep needs. */
+export function lstmStepFloats(I: i32, H: i32): i32 {
+  return 4 * padded(H) * (I + H + 2);
+}
+
+/** The weights of one direction, packed for lstmStep: panels of [Wᵀ; Rᵀ], then Wb + Rb, both in gate order. */
+export function lstmPack(packed: usize, W: usize, R: usize, bias: usize, I: i32, H: i32): void {
+  for (let j = 0; j < H; j += 4) {
+    packGates(packed, W, I, H, j);
+    packed += <usize>I << 6;
+    packGates(packed, R, H, H, j);
+    packed += <usize>H << 6;
+  }
+  packBias(packed, bias, H);
+}
+
+/**
+ * One step of a stream, equations (1) to (4) for one row: h (Hp) and c (Hp) become the next state.
+ * `packed` comes from lstmPack and has lstmStepFloats(I, H) floats, the last 4·Hp of them scratch.
+ */
+export function lstmStep(h: usize, c: usize, x: usize, packed: usize, I: i32, H: i32): void {
+  const columns = 4 * padded(H);
+  const packedBias = packed + (<usize>columns * (I + H) << 2);
+  const z = packedBias + (<usize>columns << 2);
+  gemmPair(z, packedBias, x, h, packed, 1, columns, I, H, true, columns, I, H); // (1)
+  cellForward(h, z, c, c, 1, H, H, columns);
+}
+
+/** Equations (2) to (4) for one step. c0 = 0 means a zero state; c_t may be c0. */
+function cellForward(y_t: usize, gates_t: usize, c_t: usize, c0: usize, B: i32, H: i32, ldy: i32, row: i32): void {
   for (let b = 0; b < B; b++) {
     let y_tb = y_t + (<usize>b * ldy << 2);
+    let gates_tb = gates_t + (<usize>b * row << 2);
     for (let j = 0; j < H; j += 4) {
-      const i = sigmoid4(v128.load(gates_t)); // (2)
-      const o = sigmoid4(v128.load(gates_t, 16));
-      const f = sigmoid4(v128.load(gates_t, 32));
-      const g = tanh4(v128.load(gates_t, 48));
+      const i = sigmoid4(v128.load(gates_tb)); // (2)
+      const o = sigmoid4(v128.load(gates_tb, 16));
+      const f = sigmoid4(v128.load(gates_tb, 32));
+      const g = tanh4(v128.load(gates_tb, 48));
       let cell = f32x4.mul(i, g);
       if (c0) {
         cell = madd(f, v128.load(c0), cell); // (3)
         c0 += 16;
       }
       cell = flush(cell);
-      v128.store(gates_t, i);
-      v128.store(gates_t, o, 16);
-      v128.store(gates_t, f, 32);
-      v128.store(gates_t, g, 48);
+      v128.store(gates_tb, i);
+      v128.store(gates_tb, o, 16);
+      v128.store(gates_tb, f, 32);
+      v128.store(gates_tb, g, 48);
       v128.store(c_t, cell);
       storeLanes(y_tb, flush(f32x4.mul(o, tanh4(cell))), H - j); // (4)
-      gates_t += 64;
+      gates_tb += 64;
       c_t += 16;
       y_tb += 16;
     }
   }
 }
 
+/** Floats of the packed gradients of one direction: dW, dR and dbias as lstmBackward gathers them. */
+export function lstmGradientFloats(I: i32, H: i32): i32 {
+  return 4 * padded(H) * (I + H + 1);
+}
+
+/** Floats of scratch that lstmBackward needs. */
+export function lstmBackwardScratch(H: i32): i32 {
+  return panelFloats(H, 4 * padded(H));
+}
+
 /**
- * Add to dx, dW, dR and dbias, from dy (T,B,·) with the row stride of y: equations (5) to (8).
- * dx may be 0: the gradient of the first layer's input is not needed. `gates` becomes dz.
+ * Equations (5) to (8) but for dx: `gates` becomes dz; dh and dc (B,Hp) come in as the gradients of the
+ * states behind the last step and go out as those before the first; the gradients of the weights are
+ * added to `packed`. dy has the row stride of y.
  */
 export function lstmBackward(
-  dx: usize, dW: usize, dR: usize, dbias: usize,
-  dy: usize, y: usize, gates: usize, c: usize, x: usize, W: usize, R: usize, scratch: usize,
+  packed: usize, dh: usize, dc: usize,
+  dy: usize, y: usize, gates: usize, c: usize, x: usize, R: usize, c0: usize, scratch: usize,
   T: i32, B: i32, I: i32, H: i32, ldy: i32, reverse: bool,
 ): void {
   const Hp = padded(H);
   const columns = 4 * Hp;
-  const recurrentPanels = scratch;
-  const inputPanels = recurrentPanels + (<usize>panelFloats(H, columns) << 2);
-  const dWp = inputPanels + (<usize>panelFloats(I, columns) << 2); // (I, columns)
-  const dRp = dWp + (<usize>columns * I << 2); // (H, columns)
-  const dbp = dRp + (<usize>columns * H << 2); // (columns)
-  const dh = dbp + (<usize>columns << 2); // (B,Hp) from the step after
-  const dc = dh + (<usize>B * Hp << 2); // (B,Hp)
-  memory.fill(dWp, 0, <usize>columns * (I + H + 1) + 2 * <usize>B * Hp << 2);
-  packFromGates(recurrentPanels, R, H, H);
+  const row = lstmRow(H);
+  const dW = packed; // (I, columns)
+  const dR = dW + (<usize>columns * I << 2); // (H, columns)
+  const dbias = dR + (<usize>columns * H << 2); // (columns)
+  const panels = scratch;
+  packFromGates(panels, R, H, H);
 
-  const gatesStep = <usize>B * columns << 2;
+  const gatesStep = <usize>B * row << 2;
   const cellStep = <usize>B * Hp << 2;
   const outputStep = <usize>B * ldy << 2;
-  for (let step = T - 1; step >= 0; step--) {
-    const t = <usize>(reverse ? T - 1 - step : step);
-    const before = reverse ? t + 1 : t - 1;
-    const gates_t = gates + t * gatesStep;
-    cellBackward(gates_t, dc, dy + t * outputStep, dh, c + t * cellStep, step > 0 ? c + before * cellStep : 0, B, H, ldy);
-    if (step > 0) {
-      gemm(dh, gates_t, recurrentPanels, B, H, columns, Hp, columns, false); // (7)
-      gemmOuter(dRp, y + before * outputStep, gates_t, B, H, columns, columns, ldy, columns); // (8)
+  const inputStep = <usize>B * I << 2;
+  const sign = reverse ? 1 : -1; // where the next row of (8) lies: from the last step walked to the first
+  const lastRow: usize = reverse ? 0 : <usize>B - 1; // of the B rows of a step, the first of (8)
+  const steps = max(1, GRADIENT_ROWS / B);
+  for (let end = T; end > 0; end -= steps) {
+    const begin = max(0, end - steps);
+    for (let step = end - 1; step >= begin; step--) {
+      const t = <usize>(reverse ? T - 1 - step : step);
+      const before = reverse ? t + 1 : t - 1;
+      const gates_t = gates + t * gatesStep;
+      const c_before = step > 0 ? c + before * cellStep : c0;
+      cellBackward(gates_t, dc, dy + t * outputStep, dh, c + t * cellStep, c_before, B, H, ldy, row);
+      if (c_before) gemm(dh, gates_t, panels, B, H, columns, Hp, row, false); // (7)
     }
+    const t = <usize>(reverse ? T - end : end - 1);
+    const before = reverse ? t + 1 : t - 1;
+    const dz = gates + t * gatesStep + (lastRow * row << 2);
+    const rows = B * (end - begin);
+    gemmOuter(dW, x + t * inputStep + (lastRow * I << 2), dz, rows, I, columns, columns, sign * I, sign * row); // (8)
+    const rowsAfterState = begin > 0 || c0 ? rows : rows - B;
+    gemmOuter(dR, y + before * outputStep + (lastRow * ldy << 2), dz, rowsAfterState, H, columns, columns, sign * ldy, sign * row); // (8)
+    addRows(dbias, dz, rows, columns, sign * row); // (8)
   }
-  gemmOuter(dWp, x, gates, T * B, I, columns, columns, I, columns); // (8)
-  addRows(dbp, gates, T * B, columns); // (8)
-  if (dx) {
-    packFromGates(inputPanels, W, I, H);
-    gemm(dx, gates, inputPanels, T * B, I, columns, I, columns, true); // (7)
-  }
-  unpackGates(dW, dWp, I, H);
-  unpackGates(dR, dRp, H, H);
-  unpackBias(dbias, dbp, H);
+}
+
+/** Equation (7) for dx (M,I) += dz W, for any M rows of `gates`; scratch of panelFloats(I, 4·Hp) floats. */
+export function lstmInput(dx: usize, gates: usize, W: usize, scratch: usize, M: i32, I: i32, H: i32): void {
+  packFromGates(scratch, W, I, H);
+  gemm(dx, gates, scratch, M, I, 4 * padded(H), I, lstmRow(H), true); // (7)
+}
+
+/** Floats of scratch that lstmInput needs. */
+export function lstmInputScratch(I: i32, H: i32): i32 {
+  return panelFloats(I, 4 * padded(H));
+}
+
+/** Add the gradients that lstmBackward has gathered to dW (4H,I), dR (4H,H) and dbias (8H). */
+export function lstmGradients(dW: usize, dR: usize, dbias: usize, packed: usize, I: i32, H: i32): void {
+  const columns = <usize>(4 * padded(H));
+  unpackGates(dW, packed, I, H);
+  unpackGates(dR, packed + (columns * I << 2), H, H);
+  unpackBias(dbias, packed + (columns * (I + H) << 2), H);
 }
 
 /** Equations (5) and (6) for one step; gates become dz. */
-function cellBackward(gates_t: usize, dc: usize, dy_t: usize, dh: usize, c_t: usize, c0: usize, B: i32, H: i32, ldy: i32): void {
+function cellBackward(
+  gates_t: usize, dc: usize, dy_t: usize, dh: usize, c_t: usize, c0: usize, B: i32, H: i32, ldy: i32, row: i32,
+): void {
   const one = f32x4.splat(1);
   for (let b = 0; b < B; b++) {
     let dy_tb = dy_t + (<usize>b * ldy << 2);
+    let gates_tb = gates_t + (<usize>b * row << 2);
     for (let j = 0; j < H; j += 4) {
-      const i = v128.load(gates_t);
-      const o = v128.load(gates_t, 16);
-      const f = v128.load(gates_t, 32);
-      const g = v128.load(gates_t, 48);
+      const i = v128.load(gates_tb);
+      const o = v128.load(gates_tb, 16);
+      const f = v128.load(gates_tb, 32);
+      const g = v128.load(gates_tb, 48);
       const dh_t = f32x4.add(loadLanes(dy_tb, H - j), loadLanes(dh, H - j));
       const tanhC = tanh4(v128.load(c_t));
       const dho = f32x4.mul(dh_t, o);
       const dcell = flush(f32x4.add(v128.load(dc), f32x4.mul(dho, f32x4.sub(one, f32x4.mul(tanhC, tanhC))))); // (5)
       v128.store(dc, flush(f32x4.mul(dcell, f)));
       const dci = f32x4.mul(dcell, i);
-      v128.store(gates_t, flush(f32x4.mul(f32x4.mul(dci, g), f32x4.sub(one, i)))); // (6)
-      v128.store(gates_t, flush(f32x4.mul(f32x4.mul(dho, tanhC), f32x4.sub(one, o))), 16);
+      v128.store(gates_tb, flush(f32x4.mul(f32x4.mul(dci, g), f32x4.sub(one, i)))); // (6)
+      v128.store(gates_tb, flush(f32x4.mul(f32x4.mul(dho, tanhC), f32x4.sub(one, o))), 16);
       let df = f32x4.splat(0);
       if (c0) {
         df = flush(f32x4.mul(f32x4.mul(f32x4.mul(dcell, v128.load(c0)), f), f32x4.sub(one, f)));
         c0 += 16;
       }
-      v128.store(gates_t, df, 32);
-      v128.store(gates_t, flush(f32x4.mul(dci, f32x4.sub(one, f32x4.mul(g, g)))), 48);
-      gates_t += 64;
+      v128.store(gates_tb, df, 32);
+      v128.store(gates_tb, flush(f32x4.mul(dci, f32x4.sub(one, f32x4.mul(g, g)))), 48);
+      gates_tb += 64;
       dc += 16;
       dh += 16;
       c_t += 16;
@@ -185,18 +252,16 @@ function cellBackward(gates_t: usize, dc: usize, dy_t: usize, dh: usize, c_t: us
   }
 }
 
-/** Panels of Wᵀ, W (4H,K), columns in gate order: one panel holds the gates of four units. */
-function packGates(panels: usize, W: usize, K: i32, H: i32): void {
-  for (let j = 0; j < H; j += 4) {
-    for (let k = 0; k < K; k++) {
-      for (let g = 0; g < 4; g++) {
-        for (let l = 0; l < 4; l++) {
-          const value: f32 = j + l < H ? f32.load(W + ((<usize>(g * H + j + l) * K + k) << 2)) : 0;
-          f32.store(panels + ((g * 4 + l) << 2), value);
-        }
+/** One panel of Wᵀ, W (4H,K), columns in gate order: the gates of the units j to j + 3. */
+function packGates(panel: usize, W: usize, K: i32, H: i32, j: i32): void {
+  for (let k = 0; k < K; k++) {
+    for (let g = 0; g < 4; g++) {
+      for (let l = 0; l < 4; l++) {
+        const value: f32 = j + l < H ? f32.load(W + ((<usize>(g * H + j + l) * K + k) << 2)) : 0;
+        f32.store(panel + ((g * 4 + l) << 2), value);
       }
-      panels += 64;
     }
+    panel += 64;
   }
 }
 

@@ -61,8 +61,10 @@ describe("worker threads", () => {
 
 describe("the package", () => {
   test("the wasm in the JavaScript is the file that ships beside it", async () => {
-    const { binary } = await built<{ binary(): Uint8Array }>("kernels/kernels.js");
-    expect(Buffer.from(binary()).equals(readFileSync(path("build/millwright.wasm")))).toBe(true);
+    const { base64 } = await built<{ base64: string }>("wasm-relaxed.js");
+    expect(Buffer.from(base64, "base64").equals(readFileSync(path("build/millwright.relaxed.wasm")))).toBe(true);
+    const { defaultBuild } = await built<typeof import("../src/kernels/build.ts")>("kernels/build.js");
+    expect(Buffer.from(defaultBuild().binary()).equals(readFileSync(path("build/millwright.wasm")))).toBe(true);
   });
 
   test("a packed tarball has every file that package.json names, and no sources", () => {

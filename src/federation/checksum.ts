@@ -31,8 +31,10 @@ export function crc32(bytes: Uint8Array): number {
 
 /** SHA-256 as 64 hexadecimal digits. */
 export async function sha256(content: ArrayBufferView): Promise<string> {
-  // WebCrypto's type excludes views of shared memory; ours are views of frames and of parameters, which are not shared.
-  const digest = await crypto.subtle.digest("SHA-256", content as ArrayBufferView<ArrayBuffer>);
+  // WebCrypto refuses views of shared memory, which the parameters of a network with a partner are.
+  const plain = content.buffer instanceof ArrayBuffer;
+  const bytes = new Uint8Array(content.buffer, content.byteOffset, content.byteLength);
+  const digest = await crypto.subtle.digest("SHA-256", (plain ? bytes : bytes.slice()) as Uint8Array<ArrayBuffer>);
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 

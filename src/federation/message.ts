@@ -23,7 +23,7 @@
  * fields against a strict schema. The checksum finds accidents (it finds every single flipped bit and
  * every burst of up to 32); it does not find an attacker.
  */
-import { z } from "zod";
+import * as z from "zod/mini";
 import { crc32 } from "./checksum.ts";
 
 export const PROTOCOL_VERSION = 1;
@@ -77,18 +77,21 @@ export type Kind = Message["kind"];
 type Fields<K extends Kind> = Omit<Extract<Message, { kind: K }>, "kind" | "numbers">;
 type Numbers = Int32Array | Float32Array | Float64Array;
 
-const fingerprint = z.string().regex(/^[0-9a-f]{8,128}$/, "expected 8 to 128 hexadecimal digits");
+/** What zod says of a wrong value; handed to each parse, because zod's own setting is one for the whole process. */
+const texts = { error: z.locales.en().localeError };
+
+const fingerprint = z.string().check(z.regex(/^[0-9a-f]{8,128}$/, "expected 8 to 128 hexadecimal digits"));
 /** Starts with a letter or digit, so that an id may become a file name or a subject without surprises. */
-const client = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "expected 1 to 64 of A-Z a-z 0-9 . _ -, the first a letter or digit");
-const topic = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$/, "expected 1 to 64 of A-Z a-z 0-9 . _ / -, the first a letter or digit");
-const natural = z.int().min(0);
+const client = z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "expected 1 to 64 of A-Z a-z 0-9 . _ -, the first a letter or digit"));
+const topic = z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$/, "expected 1 to 64 of A-Z a-z 0-9 . _ / -, the first a letter or digit"));
+const natural = z.int().check(z.gte(0));
 
 const INT32 = 1;
 const FLOAT32 = 2;
 const FLOAT64 = 3;
 
 /** The code of each kind on the wire, the schema of its fields, the elements its numbers may have. */
-const KINDS: { readonly [K in Kind]: { readonly code: number; readonly fields: z.ZodType<Fields<K>>; readonly elements: readonly number[] } } = {
+const KINDS: { readonly [K in Kind]: { readonly code: number; readonly fields: z.ZodMiniType<Fields<K>>; readonly elements: readonly number[] } } = {
   join: { code: 1, fields: z.strictObject({ fingerprint, client }), elements: [] },
   welcome: {
     code: 2,
@@ -105,7 +108,7 @@ const KINDS: { readonly [K in Kind]: { readonly code: number; readonly fields: z
   // The number of samples is any number here: a wrong one is a reason to refuse an update, not to misread a frame.
   update: { code: 8, fields: z.strictObject({ fingerprint, client, round: natural, samples: z.number(), loss: z.number() }), elements: [INT32, FLOAT32] },
   accepted: { code: 9, fields: z.strictObject({ fingerprint, round: natural }), elements: [] },
-  refused: { code: 10, fields: z.strictObject({ fingerprint, code: z.enum(REFUSAL_CODES), reason: z.string().max(1024) }), elements: [] },
+  refused: { code: 10, fields: z.strictObject({ fingerprint, code: z.enum(REFUSAL_CODES), reason: z.string().check(z.maxLength(1024)) }), elements: [] },
 };
 const kindOf = new Map(Object.entries(KINDS).map(([kind, row]) => [row.code, kind as Kind]));
 
@@ -230,7 +233,7 @@ function parseFields(bytes: Uint8Array): unknown {
 }
 
 function checkFields(kind: Kind, fields: unknown): object {
-  const result = KINDS[kind].fields.safeParse(fields);
+  const result = KINDS[kind].fields.safeParse(fields, texts);
   if (!result.success) throw new FrameError("frame", `message "${kind}": ${z.prettifyError(result.error).slice(0, 512)}`);
   return result.data;
 }

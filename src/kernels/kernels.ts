@@ -1,7 +1,7 @@
 /**
  * @module
- * The WebAssembly module, loaded once, and its memory. This folder is the only one that knows there
- * is WebAssembly: everyone else sees functions that take pointers, and typed arrays over memory.
+ * An instance of the kernels and its memory. This folder is the only one that knows there is
+ * WebAssembly: everyone else sees functions that take pointers, and typed arrays over memory.
  *
  * Memory is a bump arena above the module's static data:
  *
@@ -12,20 +12,39 @@
  * every view, so: allocate everything first, then ask for views, and keep pointers, not views, across
  * an allocation.
  */
-import { instantiateSync } from "@assemblyscript/loader";
-import { base64, type WasmExports } from "#wasm";
+import type { WasmExports } from "#wasm";
+import { defaultBuild, instantiate, type Build } from "./build.ts";
 
 const ALIGNMENT = 64;
 const PAGE_BYTES = 65536;
-const MAX_BYTES = 2 ** 32 - PAGE_BYTES;
+/** 4 GiB, what 32-bit addresses reach. */
+const MAX_PAGES = 65536;
+/** 1 GiB, where a runtime does not reserve 4 for a memory that is to be shared. */
+const MODEST_PAGES = 16384;
 
-/** One instance of the kernels with a memory of its own. Instances are cheap; share none between threads. */
+export interface KernelsOptions {
+  /** Default: simd. */
+  readonly build?: Build;
+  /** Memory that a second thread may work in, too: see partner.ts. Default false. */
+  readonly shared?: boolean;
+}
+
+/** One instance of the kernels with a memory of its own. Instances are cheap; two threads share none but through a Partner. */
 export class Kernels {
+  readonly build: Build;
+  readonly shared: boolean;
+  readonly memory: WebAssembly.Memory;
   readonly wasm: WasmExports;
+  readonly #maxBytes: number;
   #next: number;
 
-  constructor() {
-    this.wasm = instantiate();
+  constructor({ build = defaultBuild(), shared = false }: KernelsOptions = {}) {
+    this.build = build;
+    this.shared = shared;
+    const { memory, maximum } = shared ? sharedMemory() : { memory: new WebAssembly.Memory({ initial: 1, maximum: MAX_PAGES }), maximum: MAX_PAGES };
+    this.memory = memory;
+    this.#maxBytes = Math.min(maximum, MAX_PAGES - 1) * PAGE_BYTES; // the last page of 4 GiB ends beyond the largest pointer
+    this.wasm = instantiate(build, memory, shared);
     this.#next = align(this.wasm.heapBase());
   }
 
@@ -33,10 +52,11 @@ export class Kernels {
   allocate(bytes: number): number {
     const pointer = this.#next;
     const end = align(pointer + bytes);
-    if (!(end <= MAX_BYTES)) {
-      throw new RangeError(`kernel memory expected at most 4 GiB, got ${(end / 2 ** 30).toFixed(1)} GiB; use a smaller batch or shorter windows`);
+    if (!(end <= this.#maxBytes)) {
+      const limit = Math.ceil(this.#maxBytes / 2 ** 30);
+      throw new RangeError(`kernel memory expected at most ${limit} GiB, got ${(end / 2 ** 30).toFixed(1)} GiB; use a smaller batch or shorter windows`);
     }
-    const { memory } = this.wasm;
+    const { memory } = this;
     const missing = end - memory.buffer.byteLength;
     if (missing > 0) memory.grow(Math.ceil(missing / PAGE_BYTES));
     new Uint8Array(memory.buffer, pointer, end - pointer).fill(0);
@@ -53,37 +73,31 @@ export class Kernels {
     this.#next = mark;
   }
 
-  float32(pointer: number, length: number): Float32Array<ArrayBuffer> {
-    return new Float32Array(this.wasm.memory.buffer as ArrayBuffer, pointer, length);
+  // Views of a shared memory are views of a SharedArrayBuffer; their slice() is a plain copy in either case.
+  float32(pointer: number, length: number): Float32Array {
+    return new Float32Array(this.memory.buffer, pointer, length);
   }
 
-  int32(pointer: number, length: number): Int32Array<ArrayBuffer> {
-    return new Int32Array(this.wasm.memory.buffer as ArrayBuffer, pointer, length);
+  int32(pointer: number, length: number): Int32Array {
+    return new Int32Array(this.memory.buffer, pointer, length);
   }
 
-  bigInt64(pointer: number, length: number): BigInt64Array<ArrayBuffer> {
-    return new BigInt64Array(this.wasm.memory.buffer as ArrayBuffer, pointer, length);
+  bigInt64(pointer: number, length: number): BigInt64Array {
+    return new BigInt64Array(this.memory.buffer, pointer, length);
   }
 }
 
-let compiled: WebAssembly.Module | undefined;
-
-function instantiate(): WasmExports {
-  compiled ??= compile();
-  return instantiateSync<WasmExports>(compiled, {}).exports;
-}
-
-/** The wasm binary as shipped, for audit: its SHA-256 is that of the `.wasm` file beside the bundle. */
-export function binary(): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-}
-
-function compile(): WebAssembly.Module {
-  const bytes = binary();
-  if (!WebAssembly.validate(bytes)) {
-    throw new Error("this runtime cannot run WebAssembly SIMD, which Millwright's kernels need; use Node 20.19 or later, Deno, Bun, or a browser of 2021 or later (Safari: 2023)");
+/**
+ * A shared memory reserves the addresses of its maximum when it is made, since it cannot move: no more
+ * than a promise on 64-bit systems (hundredths of a millisecond, measured in V8 and JavaScriptCore), but
+ * more than a phone's browser gives. Pages are taken as they are written.
+ */
+function sharedMemory(): { memory: WebAssembly.Memory; maximum: number } {
+  try {
+    return { memory: new WebAssembly.Memory({ initial: 1, maximum: MAX_PAGES, shared: true }), maximum: MAX_PAGES };
+  } catch {
+    return { memory: new WebAssembly.Memory({ initial: 1, maximum: MODEST_PAGES, shared: true }), maximum: MODEST_PAGES };
   }
-  return new WebAssembly.Module(bytes);
 }
 
 const align = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;

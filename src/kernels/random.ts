@@ -7,7 +7,7 @@
  *
  * For data, weights and shuffles; not for keys or for privacy noise.
  */
-import seedrandom from "seedrandom";
+import alea from "seedrandom/lib/alea.js"; // not its main file, which adds Math.seedrandom and draws from Math.random when it is loaded
 import { cos, log } from "./elementary.ts";
 
 export interface Random {
@@ -23,7 +23,7 @@ export interface Random {
 
 export function random(seed: number | string, ...names: (string | number)[]): Random {
   // Alea hashes every character of its key; xorshift7 shifts the first ones out, and a long name would drown the seed.
-  const generator = seedrandom.alea(JSON.stringify([String(seed), ...names]));
+  const generator = alea(JSON.stringify([String(seed), ...names]));
   const uniform = () => generator.double();
   const integer = (n: number) => Math.floor(uniform() * n);
   return {

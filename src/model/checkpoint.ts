@@ -10,9 +10,9 @@
  *
  * Format: https://github.com/huggingface/safetensors#format
  */
-import { z } from "zod";
+import * as z from "zod/mini";
 import { layoutOf, type Parameter } from "./layout.ts";
-import { parseSpec, type ModelSpec } from "./spec.ts";
+import { parseSpec, texts, type ModelSpec } from "./spec.ts";
 
 export interface Checkpoint {
   readonly spec: ModelSpec;
@@ -26,10 +26,11 @@ const LENGTH_BYTES = 8;
 const ALIGNMENT = 8;
 const MAX_HEADER_BYTES = 2 ** 24;
 
+const natural = z.int().check(z.gte(0));
 const tensorSchema = z.strictObject({
   dtype: z.literal("F32"),
-  shape: z.array(z.int().min(0)).max(8),
-  data_offsets: z.tuple([z.int().min(0), z.int().min(0)]),
+  shape: z.array(natural).check(z.maxLength(8)),
+  data_offsets: z.tuple([natural, natural]),
 });
 const metadataSchema = z.record(z.string(), z.string());
 
@@ -137,8 +138,8 @@ function checkFinite(name: string, values: Float32Array, remedy: string): void {
   if (place >= 0) throw invalid(`tensor "${name}" expected finite numbers, got ${values[place]} at element ${place}; ${remedy}`);
 }
 
-function parse<T>(schema: z.ZodType<T>, value: unknown, at: string): T {
-  const result = schema.safeParse(value);
+function parse<T>(schema: z.ZodMiniType<T>, value: unknown, at: string): T {
+  const result = schema.safeParse(value, texts);
   if (!result.success) throw invalid(`${at}: ${z.prettifyError(result.error)}`);
   return result.data;
 }

@@ -58,18 +58,21 @@ type Build<L> = (layer: L, input: Signal, site: Site) => Stage;
 type Row<Type extends LayerSpec["type"]> = Build<Extract<LayerSpec, { type: Type }>>;
 
 const lstm: Row<"lstm"> = ({ hidden: H, bidirectional }, input, site) => {
-  const { wasm } = site.kernels;
+  const { kernels } = site;
+  const { wasm } = kernels;
   const { steps: T, batch } = site;
   const I = input.features;
   const D = bidirectional ? 2 : 1;
   const Hp = (H + 3) & ~3;
+  const row = wasm.lstmRow(H);
   const output = site.signal(D * H, true, D);
-  const scratch = site.scratch(Math.max(wasm.lstmForwardScratch(I, H), site.training ? wasm.lstmBackwardScratch(batch, I, H) : 0));
+  const scratch = site.scratch(Math.max(wasm.lstmForwardScratch(I, H), site.training ? Math.max(wasm.lstmBackwardScratch(H), wasm.lstmInputScratch(I, H)) : 0));
+  const gradientFloats = site.training ? wasm.lstmGradientFloats(I, H) : 0;
   const directions = Array.from({ length: D }, (_, d) => ({
-    d,
+    reverse: d === 1,
     y: output.value + 4 * d * H,
     dy: output.gradient + 4 * d * H,
-    gates: site.floats(T * batch * 4 * Hp),
+    gates: site.floats(T * batch * row),
     c: site.floats(T * batch * Hp),
     W: site.weight("lstm.W") + 4 * d * 4 * H * I,
     R: site.weight("lstm.R") + 4 * d * 4 * H * H,
@@ -77,17 +80,27 @@ const lstm: Row<"lstm"> = ({ hidden: H, bidirectional }, input, site) => {
     dW: site.gradient("lstm.W") + 4 * d * 4 * H * I,
     dR: site.gradient("lstm.R") + 4 * d * 4 * H * H,
     dbias: site.gradient("lstm.B") + 4 * d * 8 * H,
+    /** The packed gradients, then those of h and c. */
+    packed: site.floats(gradientFloats),
+    dh: site.training ? site.floats(batch * Hp) : 0,
+    dc: site.training ? site.floats(batch * Hp) : 0,
   }));
   return {
     output,
     forward(B) {
-      for (const { d, y, gates, c, W, R, bias } of directions) {
-        wasm.lstmForward(y, gates, c, input.value, W, R, bias, scratch(), T, B, I, H, D * H, d === 1);
+      for (const { y, gates, c, W, R, bias, reverse } of directions) {
+        wasm.lstmForward(y, gates, c, input.value, W, R, bias, 0, scratch(), T, B, I, H, D * H, reverse);
       }
     },
     backward(B) {
-      for (const { d, y, dy, gates, c, W, R, dW, dR, dbias } of directions) {
-        wasm.lstmBackward(input.gradient, dW, dR, dbias, dy, y, gates, c, input.value, W, R, scratch(), T, B, I, H, D * H, d === 1);
+      for (const { packed, dh, dc, dy, y, gates, c, R, reverse } of directions) {
+        kernels.float32(packed, gradientFloats).fill(0);
+        for (const state of [dh, dc]) kernels.float32(state, B * Hp).fill(0);
+        wasm.lstmBackward(packed, dh, dc, dy, y, gates, c, input.value, R, 0, scratch(), T, B, I, H, D * H, reverse);
+      }
+      for (const { packed, gates, W, dW, dR, dbias } of directions) {
+        if (input.gradient) wasm.lstmInput(input.gradient, gates, W, scratch(), T * B, I, H);
+        wasm.lstmGradients(dW, dR, dbias, packed, I, H);
       }
     },
   };
