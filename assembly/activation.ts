@@ -24,54 +24,80 @@ export const RELU: i32 = 1;
 export const TANH: i32 = 2;
 export const SIGMOID: i32 = 3;
 
+/**
+ * The constants of (1) to (3), read where they are used: an engine builds a vector constant anew at each
+ * use, with three instructions, and broadcasts a float from memory with one. A third of the time.
+ */
+const CONSTANTS: usize = memory.data<f32>([
+  -87, 88, -30, 30, -9, 9, -1, 1, // bounds
+  1.44269504088896341, 12582912, // log2(e); 1.5 * 2^23: adding it rounds to an integer in the low bits
+  -0.693359375, 2.12194440e-4, // -ln2 in two pieces
+  1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1, // p
+  -2.76076847742355e-16, 2.00018790482477e-13, -8.60467152213735e-11, 5.12229709037114e-8, // P
+  1.48572235717979e-5, 6.37261928875436e-4, 4.89352455891786e-3,
+  1.19825839466702e-6, 1.18534705686654e-4, 2.26843463243900e-3, 4.89352518554385e-3, // Q
+]);
+const ONE: i32 = 7, LOG2E: i32 = 8, ROUND: i32 = 9, LN2_HIGH: i32 = 10, LN2_LOW: i32 = 11, p: i32 = 12, P: i32 = 18, Q: i32 = 25;
+
+@inline
+function constant(index: i32): v128 {
+  return v128.load32_splat(CONSTANTS + (index << 2));
+}
+
+/** The argument, between the bounds at `index` and after it. */
+@inline
+function bounded(x: v128, index: i32): v128 {
+  return clamp(x, constant(index), constant(index + 1));
+}
+
 /** (1) Arguments beyond [-87, 88] are clamped: the results stay normal and finite. */
 @inline
 export function exp4(x: v128): v128 {
-  const LOG2E: f32 = 1.44269504088896341;
-  const LN2_HIGH: f32 = 0.693359375;
-  const LN2_LOW: f32 = -2.12194440e-4;
-  const MAGIC: f32 = 12582912; // 1.5 * 2^23: adding it rounds to an integer in the low bits
-  x = clamp(x, f32x4.splat(-87), f32x4.splat(88));
-  const shifted = madd(x, f32x4.splat(LOG2E), f32x4.splat(MAGIC));
-  const n = f32x4.sub(shifted, f32x4.splat(MAGIC));
-  let r = madd(n, f32x4.splat(-LN2_HIGH), x);
-  r = madd(n, f32x4.splat(-LN2_LOW), r);
-  let p = f32x4.splat(1.9875691500e-4);
-  p = madd(p, r, f32x4.splat(1.3981999507e-3));
-  p = madd(p, r, f32x4.splat(8.3334519073e-3));
-  p = madd(p, r, f32x4.splat(4.1665795894e-2));
-  p = madd(p, r, f32x4.splat(1.6666665459e-1));
-  p = madd(p, r, f32x4.splat(5.0000001201e-1));
-  p = f32x4.add(madd(p, f32x4.mul(r, r), r), f32x4.splat(1)); // 1 last: adding it to r first would cost half an ulp
+  return expWithin(bounded(x, 0));
+}
+
+/** (1) for arguments that are known to lie in [-87, 88]. */
+@inline
+function expWithin(x: v128): v128 {
+  const shifted = madd(x, constant(LOG2E), constant(ROUND));
+  const n = f32x4.sub(shifted, constant(ROUND));
+  let r = madd(n, constant(LN2_HIGH), x);
+  r = madd(n, constant(LN2_LOW), r);
+  let s = constant(p);
+  s = madd(s, r, constant(p + 1));
+  s = madd(s, r, constant(p + 2));
+  s = madd(s, r, constant(p + 3));
+  s = madd(s, r, constant(p + 4));
+  s = madd(s, r, constant(p + 5));
+  s = f32x4.add(madd(s, f32x4.mul(r, r), r), constant(ONE)); // 1 last: adding it to r first would cost half an ulp
   // 2^n by adding n to the exponent field; the low bits of `shifted` hold n in two's complement.
-  return i32x4.add(p, i32x4.shl(shifted, 23));
+  return i32x4.add(s, i32x4.shl(shifted, 23));
 }
 
 /** (2) The argument is clamped at -30, so that the result never becomes a denormal's neighbour. */
 @inline
 export function sigmoid4(x: v128): v128 {
-  const one = f32x4.splat(1);
-  const e = exp4(f32x4.neg(clamp(x, f32x4.splat(-30), f32x4.splat(30))));
-  return f32x4.div(one, f32x4.add(one, e));
+  const e = expWithin(f32x4.neg(bounded(x, 2)));
+  return f32x4.div(constant(ONE), f32x4.add(constant(ONE), e));
 }
 
 /** (3) Rounding may carry the quotient beyond 1; the last clamp keeps the slope 1 - tanh² from being negative. */
 @inline
 export function tanh4(x: v128): v128 {
-  x = clamp(x, f32x4.splat(-9), f32x4.splat(9));
+  x = bounded(x, 4);
   const s = f32x4.mul(x, x);
-  let p = f32x4.splat(-2.76076847742355e-16);
-  p = madd(p, s, f32x4.splat(2.00018790482477e-13));
-  p = madd(p, s, f32x4.splat(-8.60467152213735e-11));
-  p = madd(p, s, f32x4.splat(5.12229709037114e-8));
-  p = madd(p, s, f32x4.splat(1.48572235717979e-5));
-  p = madd(p, s, f32x4.splat(6.37261928875436e-4));
-  p = madd(p, s, f32x4.splat(4.89352455891786e-3));
-  let q = f32x4.splat(1.19825839466702e-6);
-  q = madd(q, s, f32x4.splat(1.18534705686654e-4));
-  q = madd(q, s, f32x4.splat(2.26843463243900e-3));
-  q = madd(q, s, f32x4.splat(4.89352518554385e-3));
-  return clamp(f32x4.div(f32x4.mul(x, p), q), f32x4.splat(-1), f32x4.splat(1));
+  let n = constant(P);
+  n = madd(n, s, constant(P + 1));
+  n = madd(n, s, constant(P + 2));
+  n = madd(n, s, constant(P + 3));
+  n = madd(n, s, constant(P + 4));
+  n = madd(n, s, constant(P + 5));
+  n = madd(n, s, constant(P + 6));
+  let d = constant(Q);
+  d = madd(d, s, constant(Q + 1));
+  d = madd(d, s, constant(Q + 2));
+  d = madd(d, s, constant(Q + 3));
+  return bounded(f32x4.div(f32x4.mul(x, n), d), 6);
 }
 
 /** One float, by the same formulas: a tail must round as its neighbours do. */

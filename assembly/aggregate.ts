@@ -55,22 +55,50 @@ function upperHalf(v: v128): v128 {
   return v128.shuffle<i32>(v, v, 2, 3, 2, 3);
 }
 
-/** (2) sum (P, int64) += samples q (P, int32). */
-export function latticeAdd(sum: usize, q: usize, samples: i32, P: i32): void {
-  const factor = i32x4.splat(samples);
-  let p = 0;
-  for (; p + 4 <= P; p += 4) {
-    const q_p = v128.load(q);
-    v128.store(sum, i64x2.add(v128.load(sum), i64x2.extmul_low_i32x4_s(q_p, factor)));
-    v128.store(sum, i64x2.add(v128.load(sum, 16), i64x2.extmul_high_i32x4_s(q_p, factor)), 16);
-    sum += 32;
+/** (2) sum (P, int64) += Σ_k samples_k q_k: updates (K) points to the q_k (P, int32), samples (K, int32). */
+export function latticeAdd(sum: usize, updates: usize, samples: usize, K: i32, P: i32): void {
+  let k = 0;
+  for (; k + 2 <= K; k += 2) latticeAddTwo(sum, pointer(updates, k), pointer(updates, k + 1), samples + (k << 2), P);
+  if (k < K) latticeAddOne(sum, pointer(updates, k), samples + (k << 2), P);
+}
+
+/** Two updates in one pass: half the traffic of the sums, which weigh twice what an update does. */
+function latticeAddTwo(sum: usize, q0: usize, q1: usize, samples: usize, P: i32): void {
+  const n0 = v128.load32_splat(samples), n1 = v128.load32_splat(samples, 4);
+  for (const end = sum + (<usize>(P & ~3) << 3); sum < end; sum += 32) {
+    const a = v128.load(q0), b = v128.load(q1);
+    const low = i64x2.add(i64x2.extmul_low_i32x4_s(a, n0), i64x2.extmul_low_i32x4_s(b, n1));
+    const high = i64x2.add(i64x2.extmul_high_i32x4_s(a, n0), i64x2.extmul_high_i32x4_s(b, n1));
+    v128.store(sum, i64x2.add(v128.load(sum), low));
+    v128.store(sum, i64x2.add(v128.load(sum, 16), high), 16);
+    q0 += 16;
+    q1 += 16;
+  }
+  latticeAddRest(sum, q0, samples, P & 3);
+  latticeAddRest(sum, q1, samples + 4, P & 3);
+}
+
+function latticeAddOne(sum: usize, q: usize, samples: usize, P: i32): void {
+  const n = v128.load32_splat(samples);
+  for (const end = sum + (<usize>(P & ~3) << 3); sum < end; sum += 32) {
+    const a = v128.load(q);
+    v128.store(sum, i64x2.add(v128.load(sum), i64x2.extmul_low_i32x4_s(a, n)));
+    v128.store(sum, i64x2.add(v128.load(sum, 16), i64x2.extmul_high_i32x4_s(a, n)), 16);
     q += 16;
   }
-  for (; p < P; p++) {
-    i64.store(sum, i64.load(sum) + <i64>samples * <i64>i32.load(q));
-    sum += 8;
-    q += 4;
+  latticeAddRest(sum, q, samples, P & 3);
+}
+
+function latticeAddRest(sum: usize, q: usize, samples: usize, P: i32): void {
+  for (let p = 0; p < P; p++) {
+    const sum_p = sum + (<usize>p << 3);
+    i64.store(sum_p, i64.load(sum_p) + <i64>i32.load(samples) * <i64>i32.load(q + (<usize>p << 2)));
   }
+}
+
+@inline
+function pointer(list: usize, k: i32): usize {
+  return load<usize>(list + (<usize>k << 2));
 }
 
 /** (3) mean (P, float32) of sum (P, int64); totalSamples >= 1. */
@@ -98,15 +126,51 @@ export function applyUpdate(w: usize, w0: usize, mean: usize, P: i32): void {
   if (rest) storeLanes(w + at, f32x4.add(loadLanes(w0 + at, rest), loadLanes(mean + at, rest)), rest);
 }
 
-/** Float32 averaging: sum += weight w, the weights of a round adding up to 1. Its bits depend on the order of the clients. */
-export function average32Add(sum: usize, w: usize, weight: f32, P: i32): void {
-  const weight4 = f32x4.splat(weight);
-  const whole = P & ~3;
-  for (let p = 0; p < whole; p += 4) {
-    const at = <usize>p << 2;
-    v128.store(sum + at, madd(weight4, v128.load(w + at), v128.load(sum + at)));
+/**
+ * Float32 averaging: mean (P) = Σ_k weights_k w_k in the order of k, the weights (K) adding up to 1;
+ * parameters (K) points to the w_k (P). The sum starts from -0, the zero of addition that keeps a -0:
+ * one client of weight 1 gets its own bits back. The bits depend on the order of the clients. Whole
+ * passes, not parts of the sum that stay in a cache: long runs through memory are worth more.
+ */
+export function average32(mean: usize, parameters: usize, weights: usize, K: i32, P: i32): void {
+  for (let p = 0; p < P; p += 4) storeLanes(mean + (<usize>p << 2), f32x4.splat(-0.0), P - p);
+  let k = 0;
+  for (; k + 4 <= K; k += 4) {
+    average32Four(
+      mean, pointer(parameters, k), pointer(parameters, k + 1), pointer(parameters, k + 2), pointer(parameters, k + 3),
+      weights + (k << 2), P,
+    );
   }
-  const at = <usize>whole << 2;
-  const rest = P - whole;
-  if (rest) storeLanes(sum + at, madd(weight4, loadLanes(w + at, rest), loadLanes(sum + at, rest)), rest);
+  for (; k < K; k++) average32One(mean, pointer(parameters, k), weights + (k << 2), P);
+}
+
+/** Four clients in one pass, added one after the other as four passes would. */
+function average32Four(sum: usize, w0: usize, w1: usize, w2: usize, w3: usize, weights: usize, P: i32): void {
+  const a0 = v128.load32_splat(weights), a1 = v128.load32_splat(weights, 4), a2 = v128.load32_splat(weights, 8), a3 = v128.load32_splat(weights, 12);
+  for (const end = sum + (<usize>(P & ~3) << 2); sum < end; sum += 16) {
+    let total = madd(a0, v128.load(w0), v128.load(sum));
+    total = madd(a1, v128.load(w1), total);
+    total = madd(a2, v128.load(w2), total);
+    v128.store(sum, madd(a3, v128.load(w3), total));
+    w0 += 16;
+    w1 += 16;
+    w2 += 16;
+    w3 += 16;
+  }
+  const rest = P & 3;
+  if (!rest) return;
+  let total = madd(a0, loadLanes(w0, rest), loadLanes(sum, rest));
+  total = madd(a1, loadLanes(w1, rest), total);
+  total = madd(a2, loadLanes(w2, rest), total);
+  storeLanes(sum, madd(a3, loadLanes(w3, rest), total), rest);
+}
+
+function average32One(sum: usize, w: usize, weights: usize, P: i32): void {
+  const a = v128.load32_splat(weights);
+  for (const end = sum + (<usize>(P & ~3) << 2); sum < end; sum += 16) {
+    v128.store(sum, madd(a, v128.load(w), v128.load(sum)));
+    w += 16;
+  }
+  const rest = P & 3;
+  if (rest) storeLanes(sum, madd(a, loadLanes(w, rest), loadLanes(sum, rest)), rest);
 }

@@ -20,7 +20,7 @@ export { denseScratch, denseForward, denseBackward } from "./dense";
 export { dropoutForward, dropoutBackward, uniform, philox } from "./random";
 export { softmax, softmaxCrossEntropy, mse, huber } from "./loss";
 export { proximal, clipNorm, adam, sgd } from "./optimizer";
-export { latticeEncode, latticeAdd, latticeMean, applyUpdate, average32Add } from "./aggregate";
+export { latticeEncode, latticeAdd, latticeMean, applyUpdate, average32 } from "./aggregate";
 export { sine, cosine, exponential, logarithm } from "./elementary";
 
 /** Where the module's static data end and the arena may begin. */

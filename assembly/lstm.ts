@@ -110,32 +110,33 @@ export function lstmStep(h: usize, c: usize, x: usize, packed: usize, I: i32, H:
   cellForward(h, z, c, c, 1, H, H, columns);
 }
 
-/** Equations (2) to (4) for one step. c0 = 0 means a zero state; c_t may be c0. */
+/**
+ * Equations (2) to (4) for one step. c0 = 0 means a zero state; c_t may be c0. In two passes over a row,
+ * because (4) waits for all of (2) and (3): in one, a processor would run out of work to overlap.
+ */
 function cellForward(y_t: usize, gates_t: usize, c_t: usize, c0: usize, B: i32, H: i32, ldy: i32, row: i32): void {
   for (let b = 0; b < B; b++) {
-    let y_tb = y_t + (<usize>b * ldy << 2);
-    let gates_tb = gates_t + (<usize>b * row << 2);
     for (let j = 0; j < H; j += 4) {
-      const i = sigmoid4(v128.load(gates_tb)); // (2)
-      const o = sigmoid4(v128.load(gates_tb, 16));
-      const f = sigmoid4(v128.load(gates_tb, 32));
-      const g = tanh4(v128.load(gates_tb, 48));
-      let cell = f32x4.mul(i, g);
+      const gates_tbj = gates_t + (<usize>j << 4);
+      v128.store(gates_tbj, sigmoid4(v128.load(gates_tbj))); // (2)
+      v128.store(gates_tbj, sigmoid4(v128.load(gates_tbj, 16)), 16);
+      v128.store(gates_tbj, sigmoid4(v128.load(gates_tbj, 32)), 32);
+      v128.store(gates_tbj, tanh4(v128.load(gates_tbj, 48)), 48);
+    }
+    for (let j = 0; j < H; j += 4) {
+      const gates_tbj = gates_t + (<usize>j << 4);
+      let cell = f32x4.mul(v128.load(gates_tbj), v128.load(gates_tbj, 48));
       if (c0) {
-        cell = madd(f, v128.load(c0), cell); // (3)
+        cell = madd(v128.load(gates_tbj, 32), v128.load(c0), cell); // (3)
         c0 += 16;
       }
       cell = flush(cell);
-      v128.store(gates_tb, i);
-      v128.store(gates_tb, o, 16);
-      v128.store(gates_tb, f, 32);
-      v128.store(gates_tb, g, 48);
       v128.store(c_t, cell);
-      storeLanes(y_tb, flush(f32x4.mul(o, tanh4(cell))), H - j); // (4)
-      gates_tb += 64;
+      storeLanes(y_t + (<usize>j << 2), flush(f32x4.mul(v128.load(gates_tbj, 16), tanh4(cell))), H - j); // (4)
       c_t += 16;
-      y_tb += 16;
     }
+    y_t += <usize>ldy << 2;
+    gates_t += <usize>row << 2;
   }
 }
 

@@ -5,8 +5,8 @@
  *     lattice   q = round(Δ · 2^24) in int32;  sum = Σ n_k q_k in int64;  mean change = sum / Σ n_k / 2^24
  *     float32   mean parameters = Σ (n_k / Σ n) w_k, in the order of clients
  *
- * Integers add to the same bits in any order, so the lattice adds updates as they arrive and holds O(P)
- * whatever the number of clients. Float32 is there to compare with: to be free of the order of arrival
+ * Integers add to the same bits in any order, so the lattice adds updates as they arrive, two at a time,
+ * and holds O(P) whatever the number of clients. Float32 is there to compare with: to be free of the order of arrival
  * it keeps every client's parameters until the round closes, O(K P).
  */
 import { Kernels } from "../kernels/kernels.ts";
@@ -30,19 +30,33 @@ export function accumulator(arithmetic: Arithmetic, P: number): Accumulator {
   return arithmetic === "lattice" ? latticeAccumulator(P) : float32Accumulator(P);
 }
 
+/** Updates that wait in memory to be added in one pass: half the passes over sums that outgrow a cache. */
+const WAITING = 2;
+
 function latticeAccumulator(P: number): Accumulator {
   const kernels = new Kernels();
   const sum = kernels.allocate(8 * P);
-  const q = kernels.allocate(4 * P);
   const mean = kernels.allocate(4 * P);
+  const samples = kernels.allocate(4 * WAITING);
+  const updates = kernels.allocate(4 * WAITING);
+  const slots = Array.from({ length: WAITING }, () => kernels.allocate(4 * P));
+  kernels.int32(updates, WAITING).set(slots);
+  let waiting = 0;
   let total = 0;
+  const flush = () => {
+    kernels.wasm.latticeAdd(sum, updates, samples, waiting, P);
+    waiting = 0;
+  };
   return {
-    add(_, numbers, samples) {
-      kernels.int32(q, P).set(numbers);
-      kernels.wasm.latticeAdd(sum, q, samples, P);
-      total += samples;
+    add(_, numbers, count) {
+      kernels.int32(slots[waiting], P).set(numbers);
+      kernels.int32(samples, WAITING)[waiting] = count;
+      waiting += 1;
+      total += count;
+      if (waiting === WAITING) flush();
     },
     drain() {
+      flush();
       kernels.wasm.latticeMean(mean, sum, BigInt(total), P);
       kernels.bigInt64(sum, P).fill(0n);
       total = 0;
@@ -53,22 +67,28 @@ function latticeAccumulator(P: number): Accumulator {
 
 function float32Accumulator(P: number): Accumulator {
   const kernels = new Kernels();
-  const sum = kernels.allocate(4 * P);
-  const w = kernels.allocate(4 * P);
-  let kept: { readonly client: number; readonly parameters: Float32Array; readonly samples: number }[] = [];
+  const mean = kernels.allocate(4 * P);
+  /** Memory for the parameters of one client each, used again every round. */
+  const slots: number[] = [];
+  let kept: { readonly client: number; readonly slot: number; readonly samples: number }[] = [];
   return {
     add(client, numbers, samples) {
-      kept.push({ client, parameters: Float32Array.from(numbers), samples });
+      const slot = (slots[kept.length] ??= kernels.allocate(4 * P));
+      kernels.float32(slot, P).set(numbers);
+      kept.push({ client, slot, samples });
     },
     drain() {
+      const K = kept.length;
       const total = kept.reduce((count, { samples }) => count + samples, 0);
-      kernels.float32(sum, P).fill(-0); // the zero of addition that keeps a -0: one client gets its own bits back
-      for (const { parameters, samples } of kept.sort((a, b) => a.client - b.client)) {
-        kernels.float32(w, P).set(parameters);
-        kernels.wasm.average32Add(sum, w, samples / total, P);
-      }
+      kept.sort((a, b) => a.client - b.client);
+      const mark = kernels.mark();
+      const [parameters, weights] = [kernels.allocate(4 * K), kernels.allocate(4 * K)];
+      kernels.int32(parameters, K).set(kept.map(({ slot }) => slot));
+      kernels.float32(weights, K).set(kept.map(({ samples }) => samples / total));
+      kernels.wasm.average32(mean, parameters, weights, K, P);
+      kernels.release(mark);
       kept = [];
-      return kernels.float32(sum, P).slice();
+      return kernels.float32(mean, P).slice();
     },
   };
 }

@@ -18,8 +18,13 @@ function average(updates: { q: Int32Array; samples: number }[]) {
   const P = updates[0].q.length;
   const memory = new Memory();
   const sum = memory.output(new Float32Array(2 * P)), mean = memory.output(P);
-  const inputs = updates.map(({ q, samples }) => ({ q: memory.input(q), samples }));
-  for (const { q, samples } of inputs) memory.run((wasm) => wasm.latticeAdd(sum, q, samples, P));
+  // In parts of one, two and all: a kernel that takes several at once must not differ from one that takes one.
+  const pointers = updates.map(({ q }) => memory.input(q));
+  for (let k = 0, count = 1; k < updates.length; k += count, count = k === 1 ? 2 : updates.length) {
+    const part = updates.slice(k, k + count);
+    const list = memory.input(Int32Array.from(pointers.slice(k, k + count))), samples = memory.input(Int32Array.from(part, (update) => update.samples));
+    memory.run((wasm) => wasm.latticeAdd(sum, list, samples, part.length, P));
+  }
   const total = updates.reduce((count, { samples }) => count + samples, 0);
   memory.run((wasm) => wasm.latticeMean(mean, sum, BigInt(total), P));
   return { sum: memory.readInt64(sum), mean: memory.read(mean) };
@@ -115,9 +120,10 @@ describe("the lattice's mean", () => {
   test("does not overflow at the bounds: 2^12 clients of 2^20 samples with the largest updates", () => {
     const memory = new Memory();
     const q = memory.input(Int32Array.of(LARGEST, -LARGEST, LARGEST, -LARGEST, LARGEST));
+    const both = memory.input(Int32Array.of(q, q)), samples = memory.input(Int32Array.of(2 ** 20, 2 ** 20));
     const sum = memory.output(new Float32Array(10)), mean = memory.output(5);
     memory.run((wasm) => {
-      for (let k = 0; k < 4096; k++) wasm.latticeAdd(sum, q, 2 ** 20, 5);
+      for (let k = 0; k < 4096; k += 2) wasm.latticeAdd(sum, both, samples, 2, 5);
       wasm.latticeMean(mean, sum, 2n ** 32n, 5);
     });
     const largestSum = BigInt(LARGEST) * 2n ** 32n;
@@ -145,25 +151,36 @@ test("snapping to the lattice is idempotent: a snapped update is encoded as itse
   expect(apply(w0, average([{ q: encode(snapped, w0).q, samples: 1 }]).mean)).toEqual(snapped);
 });
 
-describe("average32Add", () => {
-  test("equals the float64 reference, at every size", () => {
+describe("average32", () => {
+  const mean = (clients: Float32Array[], weights: number[]) => {
+    const P = clients[0].length;
+    const memory = new Memory();
+    const result = memory.output(P);
+    const list = memory.input(Int32Array.from(clients, (w) => memory.input(w))), weights_ = memory.input(weights);
+    memory.run((wasm) => wasm.average32(result, list, weights_, clients.length, P));
+    return memory.read(result);
+  };
+
+  test("equals the float64 reference, at every size and number of clients", () => {
     for (const P of SIZES) {
-      const clients = [1, 2, 3].map((seed) => numbers(P, seed));
-      const weights = [0.5, 0.125, 0.375];
-      const memory = new Memory();
-      const sum = memory.output(new Float32Array(P));
-      const inputs = clients.map((w) => memory.input(w));
-      inputs.forEach((w, k) => memory.run((wasm) => wasm.average32Add(sum, w, weights[k], P)));
-      const expected = Float64Array.from({ length: P }, (_, p) => weights.reduce((total, weight, k) => total + weight * clients[k][p], 0));
-      expect(difference(memory.read(sum), expected)).toBeLessThan(2e-7);
+      for (let K = 1; K <= 9; K++) {
+        const clients = Array.from({ length: K }, (_, k) => numbers(P, k + 1));
+        const weights = clients.map((_, k) => (k + 1) / ((K * (K + 1)) / 2));
+        const expected = Float64Array.from({ length: P }, (_, p) => weights.reduce((total, weight, k) => total + weight * clients[k][p], 0));
+        expect(difference(mean(clients, weights), expected), `${P} ${K}`).toBeLessThan(4e-7);
+      }
     }
   });
 
-  test("of one client alone is its own parameters", () => {
-    const w = numbers(21, 1);
-    const memory = new Memory();
-    const sum = memory.output(new Float32Array(21)), w_ = memory.input(w);
-    memory.run((wasm) => wasm.average32Add(sum, w_, 1, 21));
-    expect(memory.read(sum)).toEqual(w);
+  test("of one client alone is its own parameters, a -0 too", () => {
+    const w = numbers(21, 1).fill(-0, 3, 4);
+    expect(mean([w], [1])).toEqual(w);
+  });
+
+  test("adds clients in their order, however many a pass takes", () => {
+    const clients = [1, 2, 3, 4, 5, 6].map((seed) => numbers(13, seed));
+    const weights = Float32Array.of(0.1, 0.2, 0.3, 0.15, 0.05, 0.2);
+    const one = clients.reduce((sum, w, k) => sum.map((total, p) => Math.fround(total + Math.fround(weights[k] * w[p]))), new Float32Array(13).fill(-0));
+    expect(mean(clients, [...weights])).toEqual(one);
   });
 });
