@@ -81,22 +81,56 @@ export function sigmoid4(x: v128): v128 {
   return f32x4.div(constant(ONE), f32x4.add(constant(ONE), e));
 }
 
-/** (3) Rounding may carry the quotient beyond 1; the last clamp keeps the slope 1 - tanh² from being negative. */
+/**
+ * (2) of three neighbouring vectors in place, the same bits as one by one: a constant is read once for
+ * the three, and their chains overlap. A quarter of the time of an LSTM's gates.
+ */
+export function sigmoid12(pointer: usize): void {
+  let low = constant(2), high = constant(3);
+  let x0 = f32x4.neg(clamp(v128.load(pointer), low, high));
+  let x1 = f32x4.neg(clamp(v128.load(pointer, 16), low, high));
+  let x2 = f32x4.neg(clamp(v128.load(pointer, 32), low, high));
+  let c = constant(LOG2E);
+  const round = constant(ROUND);
+  const t0 = madd(x0, c, round), t1 = madd(x1, c, round), t2 = madd(x2, c, round);
+  let s0 = f32x4.sub(t0, round), s1 = f32x4.sub(t1, round), s2 = f32x4.sub(t2, round);
+  c = constant(LN2_HIGH);
+  x0 = madd(s0, c, x0), x1 = madd(s1, c, x1), x2 = madd(s2, c, x2);
+  c = constant(LN2_LOW);
+  x0 = madd(s0, c, x0), x1 = madd(s1, c, x1), x2 = madd(s2, c, x2);
+  s0 = s1 = s2 = constant(p);
+  c = constant(p + 1);
+  s0 = madd(s0, x0, c), s1 = madd(s1, x1, c), s2 = madd(s2, x2, c);
+  c = constant(p + 2);
+  s0 = madd(s0, x0, c), s1 = madd(s1, x1, c), s2 = madd(s2, x2, c);
+  c = constant(p + 3);
+  s0 = madd(s0, x0, c), s1 = madd(s1, x1, c), s2 = madd(s2, x2, c);
+  c = constant(p + 4);
+  s0 = madd(s0, x0, c), s1 = madd(s1, x1, c), s2 = madd(s2, x2, c);
+  c = constant(p + 5);
+  s0 = madd(s0, x0, c), s1 = madd(s1, x1, c), s2 = madd(s2, x2, c);
+  const one = constant(ONE);
+  s0 = f32x4.add(madd(s0, f32x4.mul(x0, x0), x0), one);
+  s1 = f32x4.add(madd(s1, f32x4.mul(x1, x1), x1), one);
+  s2 = f32x4.add(madd(s2, f32x4.mul(x2, x2), x2), one);
+  v128.store(pointer, f32x4.div(one, f32x4.add(one, i32x4.add(s0, i32x4.shl(t0, 23)))));
+  v128.store(pointer, f32x4.div(one, f32x4.add(one, i32x4.add(s1, i32x4.shl(t1, 23)))), 16);
+  v128.store(pointer, f32x4.div(one, f32x4.add(one, i32x4.add(s2, i32x4.shl(t2, 23)))), 32);
+}
+
+/**
+ * (3) Both polynomials by Estrin's scheme: half the chain of Horner's. Rounding may carry the quotient
+ * beyond 1; the last clamp keeps the slope 1 - tanh² from being negative.
+ */
 @inline
 export function tanh4(x: v128): v128 {
   x = bounded(x, 4);
   const s = f32x4.mul(x, x);
-  let n = constant(P);
-  n = madd(n, s, constant(P + 1));
-  n = madd(n, s, constant(P + 2));
-  n = madd(n, s, constant(P + 3));
-  n = madd(n, s, constant(P + 4));
-  n = madd(n, s, constant(P + 5));
+  const s2 = f32x4.mul(s, s);
+  let n = madd(madd(constant(P), s, constant(P + 1)), s2, madd(constant(P + 2), s, constant(P + 3)));
+  n = madd(n, s2, madd(constant(P + 4), s, constant(P + 5)));
   n = madd(n, s, constant(P + 6));
-  let d = constant(Q);
-  d = madd(d, s, constant(Q + 1));
-  d = madd(d, s, constant(Q + 2));
-  d = madd(d, s, constant(Q + 3));
+  const d = madd(madd(constant(Q), s, constant(Q + 1)), s2, madd(constant(Q + 2), s, constant(Q + 3)));
   return bounded(f32x4.div(f32x4.mul(x, n), d), 6);
 }
 

@@ -86,14 +86,15 @@ export function gemmPair(
   product(C, bias, A, A2, panels, M, N, K, K2, second ? K2 : 0, ldc, lda, lda2, false);
 }
 
+/** `used` is K2, or 0 where A2 counts as zero. */
 function product(
   C: usize, bias: usize, A: usize, A2: usize, panels: usize,
   M: i32, N: i32, K: i32, K2: i32, used: i32, ldc: i32, lda: i32, lda2: i32, accumulate: bool,
 ): void {
+  const panelBytes = <usize>(K + K2) << 6;
   const cStride = <usize>ldc << 2;
   const aStride = <usize>lda << 2;
   const aStride2 = <usize>lda2 << 2;
-  const panelBytes = <usize>(K + K2) << 6;
   const pairs = M >> 1;
   const biasStep: usize = bias ? 64 : 0;
   if (!bias) bias = ZEROS;

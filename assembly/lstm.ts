@@ -36,7 +36,7 @@
  */
 import { addRows, gemm, gemmOuter, gemmPair, oddLines, panelFloats } from "./gemm";
 import { flush, madd, loadLanes, storeLanes } from "./simd";
-import { sigmoid4, tanh4 } from "./activation";
+import { sigmoid12, tanh4 } from "./activation";
 
 /** Rows that one pass of (8) should have: fewer are not worth a pass over dW and dR. */
 const GRADIENT_ROWS: i32 = 32;
@@ -118,9 +118,7 @@ function cellForward(y_t: usize, gates_t: usize, c_t: usize, c0: usize, B: i32, 
   for (let b = 0; b < B; b++) {
     for (let j = 0; j < H; j += 4) {
       const gates_tbj = gates_t + (<usize>j << 4);
-      v128.store(gates_tbj, sigmoid4(v128.load(gates_tbj))); // (2)
-      v128.store(gates_tbj, sigmoid4(v128.load(gates_tbj, 16)), 16);
-      v128.store(gates_tbj, sigmoid4(v128.load(gates_tbj, 32)), 32);
+      sigmoid12(gates_tbj); // (2)
       v128.store(gates_tbj, tanh4(v128.load(gates_tbj, 48)), 48);
     }
     for (let j = 0; j < H; j += 4) {

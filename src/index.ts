@@ -11,7 +11,7 @@
 // Model: a declarative spec, one parameter vector, training and prediction
 export { parseSpec, type HeadSpec, type LayerSpec, type ModelSpec, type ModelSpecInput } from "./model/spec.ts";
 export { layoutOf, type Layout, type Parameter } from "./model/layout.ts";
-export { initialParameters, Network, type Loss } from "./model/network.ts";
+export { initialParameters, Network, type Loss, type Machinery } from "./model/network.ts";
 export { adam, predictAll, Trainer, type Examples, type Fitted, type Training } from "./model/trainer.ts";
 export { Model } from "./model/model.ts";
 export {
@@ -37,6 +37,11 @@ export { readCmapss, dealEngines, engineWindows } from "./data/cmapss.ts";
 export { readHydraulic, hydraulicFactories } from "./data/hydraulic.ts";
 export { simulateFactories } from "./data/simulator.ts";
 export type { Source } from "./data/source.ts";
+
+// Kernels: two builds of them, and a second thread
+export { loadBuild, type Build, type BuildName } from "./kernels/build.ts";
+export type { Partner } from "./kernels/partner.ts";
+export { startPartner, type PartnerOptions } from "./kernels/web.ts";
 
 // ONNX
 export { exportOnnx, type OnnxOptions } from "./onnx/export.ts";

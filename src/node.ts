@@ -6,11 +6,14 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import type { Source } from "./data/source.ts";
+import { Partner, serve, type Place, type Thread } from "./kernels/partner.ts";
+import type { PartnerOptions } from "./kernels/web.ts";
 import { Bench, type FitJob, type FitResult, type Pool, type PredictJob } from "./tasks/pool.ts";
 
-export type { FitJob, Pool, PredictJob };
+export type { FitJob, Partner, PartnerOptions, Pool, PredictJob };
 
-const ROLE = "millwright bench";
+/** What a worker of this file is for; other workers may load it as a module, and are none. */
+const BENCH = "millwright bench", PARTNER = "millwright partner";
 
 interface Ticket {
   readonly job: FitJob | PredictJob;
@@ -49,7 +52,7 @@ export function threadPool(size: number): Pool {
     busy.clear();
   };
   const workers = Array.from({ length: size }, () => {
-    const worker = new Worker(new URL(import.meta.url), { workerData: ROLE });
+    const worker = new Worker(new URL(import.meta.url), { workerData: BENCH });
     worker.on("message", (answer: Answer) => {
       const ticket = busy.get(worker);
       busy.delete(worker);
@@ -80,6 +83,36 @@ export function threadPool(size: number): Pool {
   };
 }
 
+/**
+ * Start a second thread for networks that are made with it: `new Network(spec, { …, partner })`. It does
+ * not keep the process alive; close it to end it earlier.
+ */
+export async function startPartner({ build }: PartnerOptions = {}): Promise<Partner> {
+  return Partner.on(nodeThread(), build);
+}
+
+function nodeThread(): Thread {
+  const worker = new Worker(new URL(import.meta.url), { workerData: PARTNER });
+  let died = (_: Error) => {};
+  return {
+    begin: (place: Place) =>
+      new Promise((resolve, reject) => {
+        worker.once("message", () => {
+          worker.unref();
+          resolve();
+        });
+        worker.once("error", (cause) => {
+          reject(new Error(`the partner thread did not start: ${cause.message}`, { cause }));
+          died(cause);
+        });
+        worker.once("exit", (code) => died(new Error(`it ended with code ${code}`)));
+        worker.postMessage(place);
+      }),
+    onDeath: (report) => (died = report),
+    end: async () => void (await worker.terminate()),
+  };
+}
+
 /** Reads files below a folder: the user's data. */
 export function folderSource(folder: string): Source {
   const read: Source = async (path) => {
@@ -93,15 +126,19 @@ export function folderSource(folder: string): Source {
   return Object.assign(read, { place: folder });
 }
 
-if (!isMainThread && workerData === ROLE) {
+if (!isMainThread && workerData === BENCH) {
   const bench = new Bench();
-  parentPort!.on("message", (job: FitJob | PredictJob) => {
+  parentPort!.on("message", async (job: FitJob | PredictJob) => {
     let answer: Answer;
     try {
-      answer = { result: job.kind === "fit" ? bench.fit(job) : bench.predict(job) };
+      answer = { result: await (job.kind === "fit" ? bench.fit(job) : bench.predict(job)) };
     } catch (error) {
       answer = { error };
     }
     parentPort!.postMessage(answer);
   });
+}
+
+if (!isMainThread && workerData === PARTNER) {
+  parentPort!.once("message", (place: Place) => serve(place, () => parentPort!.postMessage("ready")));
 }

@@ -29,6 +29,17 @@ describe("worker threads", () => {
     for (const outcome of outcomes.slice(1)) expect(outcome).toEqual(outcomes[0]);
   });
 
+  test("they load the build that a job names", async () => {
+    const { threadPool } = await built<typeof node>("node.js");
+    const { resolve, run } = await built<typeof import("../src/tasks/run.ts")>("tasks/run.js");
+    const prepared = await resolve({ task: "turbofan", build: "relaxed", seed: 5, compare: false, factories: 2, rounds: 1, localEpochs: 1, batch: 16 }, memorySource(turbofanFiles("FD001")));
+    const pool = threadPool(2);
+    const { summary } = await run(prepared, { pool });
+    await pool.close();
+    expect(summary.build).toBe("relaxed");
+    expect(summary.model.sha256).toBe((await run(prepared, { pool: inlinePool() })).summary.model.sha256);
+  });
+
   test("what a job throws in a worker is thrown here, and the pool goes on", async () => {
     const { threadPool } = await built<typeof node>("node.js");
     const pool = threadPool(1);
@@ -61,8 +72,8 @@ describe("worker threads", () => {
 
 describe("the package", () => {
   test("the wasm in the JavaScript is the file that ships beside it", async () => {
-    const { base64 } = await built<{ base64: string }>("wasm-relaxed.js");
-    expect(Buffer.from(base64, "base64").equals(readFileSync(path("build/millwright.relaxed.wasm")))).toBe(true);
+    const { binary } = await built<{ binary(): Uint8Array }>("wasm-relaxed.js");
+    expect(Buffer.from(binary()).equals(readFileSync(path("build/millwright.relaxed.wasm")))).toBe(true);
     const { defaultBuild } = await built<typeof import("../src/kernels/build.ts")>("kernels/build.js");
     expect(Buffer.from(defaultBuild().binary()).equals(readFileSync(path("build/millwright.wasm")))).toBe(true);
   });

@@ -7,6 +7,7 @@
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { BUILDS } from "../kernels/build.ts";
 import { loadEngine, type Engine } from "./engine.ts";
 import { evaluate, type EvaluateOptions } from "./evaluate.ts";
 import { exportModel } from "./export.ts";
@@ -71,6 +72,7 @@ function describe(io: Io, engine: Engine, perform: Perform): Command {
     .option("--batch <B>", "windows in a gradient step", integer(1, 65_536))
     .option("--seed <S>", "from which all randomness follows", integer(0, 2 ** 32 - 1), 1)
     .option("--subset <NAME>", "which part of a data set that has several (turbofan: FD001 to FD004)")
+    .addOption(new Option("--build <NAME>", "of the kernels: simd gives the same bits in every runtime, relaxed is faster (default: simd)").choices(BUILDS))
     .option("--compare", "train solo and centralised models too, each with as many gradient steps per sample", false)
     .addOption(workers)
     .option("--out <DIR>", "the run folder (default: runs/<task>-seed<S>)")

@@ -3,6 +3,7 @@
  * `millwright train <task>`: one run, from data to a folder of results.
  */
 import { relative, resolve as resolvePath } from "node:path";
+import type { BuildName } from "../kernels/build.ts";
 import type { Prepared, ProgressEvent, RunConfig } from "../tasks/run.ts";
 import { formatComparison } from "./comparison.ts";
 import { openData } from "./data.ts";
@@ -22,6 +23,7 @@ export interface TrainOptions {
   readonly batch?: number;
   readonly seed: number;
   readonly subset?: string;
+  readonly build?: BuildName;
   readonly compare: boolean;
   readonly workers: number;
   readonly out?: string;
@@ -152,18 +154,18 @@ function chooseFolder(config: RunConfig, out: string | undefined, io: Io): { fol
   }
 }
 
-function describe({ task, factories, rounds, localEpochs, batch, seed }: RunConfig, workers: number): string {
+function describe({ task, factories, rounds, localEpochs, batch, seed, build }: RunConfig, workers: number): string {
   const plural = (value: number, noun: string) => `${value} ${noun}${value === 1 ? "" : "s"}`;
   return (
     `millwright train ${task}: ${plural(factories, "factory").replace("factorys", "factories")}, ${plural(rounds, "round")} of ` +
-    `${plural(localEpochs, "local epoch")}, batch ${batch}, seed ${seed}, ${plural(workers, "worker")}`
+    `${plural(localEpochs, "local epoch")}, batch ${batch}, seed ${seed}, ${plural(workers, "worker")}, build ${build}`
   );
 }
 
 /** What the person typed, with the folder. */
 function resumeCommand(task: string, options: TrainOptions, out: string): string {
-  const { data, factories, rounds, localEpochs, batch, seed, subset, compare } = options;
-  const given = Object.entries({ data, factories, rounds, "local-epochs": localEpochs, batch, seed, subset, out })
+  const { data, factories, rounds, localEpochs, batch, seed, subset, build, compare } = options;
+  const given = Object.entries({ data, factories, rounds, "local-epochs": localEpochs, batch, seed, subset, build, out })
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `--${name} ${quote(String(value))}`);
   return ["millwright train", task, ...given, ...(compare ? ["--compare"] : [])].join(" ");

@@ -5,6 +5,7 @@
  *     const client = new FactoryClient({ id: "plant-3", exchange, learner, fingerprint });
  *     const parameters = await client.run();
  */
+import { checkBuild, type BuildName } from "../kernels/build.ts";
 import { countMisfits, encodeChange } from "./accumulator.ts";
 import type { Exchange } from "./exchange.ts";
 import { checkClientId, checkFingerprint, decode, encode, MAX_GATHER_LENGTH, type Arithmetic, type RefusalCode, type Reply, type Request } from "./message.ts";
@@ -46,6 +47,8 @@ export interface FactoryClientOptions {
   readonly learner: Learner;
   /** Hexadecimal hash of the model's spec, equal to the orchestrator's: see fingerprintOf. */
   readonly fingerprint: string;
+  /** The build of the kernels that the learner trains with, equal to the orchestrator's. Default: simd. */
+  readonly build?: BuildName;
 }
 
 /** The orchestrator refused a request; docs/protocol.md lists the codes. */
@@ -63,12 +66,14 @@ export class FactoryClient {
   readonly #exchange: Exchange;
   readonly #learner: Learner;
   readonly #fingerprint: string;
+  readonly #build: BuildName;
 
-  constructor({ id, exchange, learner, fingerprint }: FactoryClientOptions) {
+  constructor({ id, exchange, learner, fingerprint, build = "simd" }: FactoryClientOptions) {
     this.id = checkClientId(id);
     this.#exchange = exchange;
     this.#learner = learner;
     this.#fingerprint = checkFingerprint(fingerprint);
+    this.#build = checkBuild(build);
   }
 
   /** Training samples at hand. */
@@ -142,7 +147,8 @@ export class FactoryClient {
     switch (effect.type) {
       case "join":
       case "pull": {
-        const reply = await this.#ask({ kind: effect.type, ...sender }, signal);
+        const request: Request = effect.type === "join" ? { kind: "join", ...sender, build: this.#build } : { kind: "pull", ...sender };
+        const reply = await this.#ask(request, signal);
         if (reply.kind === "welcome") this.#checkLength(reply.parameters);
         if (reply.kind === "model" || reply.kind === "done") {
           this.load(reply.numbers);

@@ -24,13 +24,14 @@
  * every burst of up to 32); it does not find an attacker.
  */
 import * as z from "zod/mini";
+import { BUILDS, type BuildName } from "../kernels/build.ts";
 import { crc32 } from "./checksum.ts";
 
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** Why a request was refused. docs/protocol.md says of each what to do. */
 export const REFUSAL_CODES = [
-  "frame", "version", "client", "fingerprint", "round", "order", "arithmetic", "length", "values", "samples", "duplicate", "topic", "failed",
+  "frame", "version", "client", "fingerprint", "build", "round", "order", "arithmetic", "length", "values", "samples", "duplicate", "topic", "failed",
 ] as const;
 export type RefusalCode = (typeof REFUSAL_CODES)[number];
 
@@ -47,8 +48,8 @@ interface Sent extends Named {
 }
 
 export type Request =
-  /** First contact: do we speak the same protocol about the same model? */
-  | (Sent & { readonly kind: "join" })
+  /** First contact: do we speak the same protocol about the same model, and compute it with the same build of the kernels? */
+  | (Sent & { readonly kind: "join"; readonly build: BuildName })
   /** Numbers for a named topic, merged when every client has given its own. Round 0 is before training. */
   | (Sent & { readonly kind: "gather"; readonly topic: string; readonly round: number; readonly numbers: Float64Array })
   /** The model of the next round that lacks this client's update. */
@@ -92,7 +93,7 @@ const FLOAT64 = 3;
 
 /** The code of each kind on the wire, the schema of its fields, the elements its numbers may have. */
 const KINDS: { readonly [K in Kind]: { readonly code: number; readonly fields: z.ZodMiniType<Fields<K>>; readonly elements: readonly number[] } } = {
-  join: { code: 1, fields: z.strictObject({ fingerprint, client }), elements: [] },
+  join: { code: 1, fields: z.strictObject({ fingerprint, client, build: z.enum(BUILDS) }), elements: [] },
   welcome: {
     code: 2,
     fields: z.strictObject({

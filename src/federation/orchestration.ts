@@ -11,6 +11,7 @@
  * A request is known by its ticket and is answered once, perhaps much later. Clients are numbered in
  * sorted order of their ids, and everything that depends on an order uses that one, never arrival.
  */
+import type { BuildName } from "../kernels/build.ts";
 import type { Arithmetic, RefusalCode, Reply, Request } from "./message.ts";
 
 /** What does not change during a run. */
@@ -21,6 +22,8 @@ export interface Plan {
   /** The last round. */
   readonly rounds: number;
   readonly fingerprint: string;
+  /** With which the clients train. */
+  readonly build: BuildName;
   /** P */
   readonly parameters: number;
   readonly arithmetic: Arithmetic;
@@ -141,7 +144,10 @@ function arrived(state: State, ticket: number, message: Envelope): Step {
   if (state.phase === "failed") return refuse(state, ticket, "failed", state.failure);
   switch (message.kind) {
     case "join": {
-      const { clients, parameters, startRound, rounds, arithmetic } = plan;
+      const { clients, parameters, startRound, rounds, arithmetic, build } = plan;
+      if (message.build !== build) {
+        return refuse(state, ticket, "build", `this federation trains with the ${build} build of the kernels, client "${message.client}" with the ${message.build} build; use the same build everywhere`);
+      }
       return reply(state, ticket, { kind: "welcome", clients: clients.length, parameters, startRound, rounds, arithmetic });
     }
     case "pull": return pulled(state, ticket, client);

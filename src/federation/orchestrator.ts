@@ -7,6 +7,7 @@
  *     // orchestrator.handle is an Exchange: give it to clients, or serve it
  *     const { parameters, history } = await orchestrator.finished;
  */
+import { checkBuild, type BuildName } from "../kernels/build.ts";
 import { accumulator, countMisfits, LATTICE_BOUND, LATTICE_SCALE, MAX_TOTAL_SAMPLES, type Accumulator } from "./accumulator.ts";
 import { sha256 } from "./checksum.ts";
 import type { Exchange } from "./exchange.ts";
@@ -30,6 +31,8 @@ export interface OrchestratorOptions {
   readonly startRound?: number;
   /** Plain JSON for the learners in a round, at most about 60 KiB. */
   readonly training?: (round: number) => unknown;
+  /** The build of the kernels that every client trains with, simd unless given: two builds differ in the last places. */
+  readonly build?: BuildName;
   /** Needs the lattice. */
   readonly strategy?: ServerOptimizer;
   /** "float32" averages parameters as plain FedAvg does, and holds every client's until the round closes. */
@@ -68,6 +71,7 @@ export interface RoundReport {
 }
 
 export interface Result {
+  readonly build: BuildName;
   readonly parameters: Float32Array;
   readonly sha256: string;
   readonly history: readonly RoundReport[];
@@ -114,7 +118,7 @@ export class Orchestrator {
   #reject!: (error: unknown) => void;
 
   constructor(options: OrchestratorOptions) {
-    const { arithmetic = "lattice", startRound = 1 } = options;
+    const { arithmetic = "lattice", startRound = 1, build = "simd" } = options;
     const { maxSamples, bound } = checkOptions(options);
     this.#options = options;
     this.#bound = bound;
@@ -127,6 +131,7 @@ export class Orchestrator {
       startRound,
       rounds: options.rounds,
       fingerprint: options.fingerprint,
+      build,
       parameters: options.parameters.length,
       arithmetic,
       maxSamples,
@@ -314,7 +319,7 @@ export class Orchestrator {
 
   #finish(): void {
     const history = this.#history;
-    this.#reports.then(() => this.#resolve({ parameters: this.#parameters, sha256: history[history.length - 1].sha256, history }), () => {});
+    this.#reports.then(() => this.#resolve({ build: this.#state.plan.build, parameters: this.#parameters, sha256: history[history.length - 1].sha256, history }), () => {});
   }
 }
 
@@ -324,11 +329,12 @@ const reasonOf = (error: unknown): string => String(error instanceof Error ? err
 
 const isRequest = (message: Message): message is Request => "client" in message;
 
-function checkOptions({ clients, parameters, rounds, fingerprint, startRound = 1, arithmetic, strategy, limits }: OrchestratorOptions) {
+function checkOptions({ clients, parameters, rounds, fingerprint, startRound = 1, build = "simd", arithmetic, strategy, limits }: OrchestratorOptions) {
   const count = (title: string, value: number, min: number, max: number) => {
     if (!Number.isInteger(value) || value < min || value > max) throw new RangeError(`"${title}" expected integer from ${min} to ${max}, got ${value}`);
   };
   checkFingerprint(fingerprint);
+  checkBuild(build);
   clients.forEach(checkClientId);
   if (new Set(clients).size !== clients.length) throw new RangeError(`"clients" expected distinct ids, got ${clients.join(", ")}`);
   count("rounds", rounds, 1, 1_000_000);

@@ -28,7 +28,7 @@ export interface Build {
 
 /** What assembly/embed.js writes. */
 interface Embedded {
-  readonly base64: string;
+  binary(): Uint8Array<ArrayBuffer>;
   readonly memoryFlag: number;
 }
 
@@ -47,20 +47,24 @@ export function defaultBuild(): Build {
   return loaded.get("simd") ?? accept("simd", simd);
 }
 
+/** @throws RangeError when there is no build of that name. */
+export function checkBuild(name: string): BuildName {
+  if (!(BUILDS as readonly string[]).includes(name)) throw new RangeError(`"build" expected ${BUILDS.join(" or ")}, got ${JSON.stringify(name)}`);
+  return name as BuildName;
+}
+
 /**
  * A build by name.
- * @throws RangeError for another name, Error with the remedy where the runtime does not accept the build
+ * @throws RangeError for another name; with the remedy, where the runtime does not accept the build
  */
 export async function loadBuild(name: BuildName): Promise<Build> {
-  if (!BUILDS.includes(name)) throw new RangeError(`"build" expected ${BUILDS.join(" or ")}, got ${JSON.stringify(name)}`);
-  if (name === "simd") return defaultBuild();
+  if (checkBuild(name) === "simd") return defaultBuild();
   return loaded.get(name) ?? accept(name, await import("#wasm/relaxed"));
 }
 
-function accept(name: BuildName, { base64, memoryFlag }: Embedded): Build {
-  const binary = () => Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+function accept(name: BuildName, { binary, memoryFlag }: Embedded): Build {
   const bytes = binary();
-  if (!WebAssembly.validate(bytes)) throw new Error(REMEDY[name]);
+  if (!WebAssembly.validate(bytes)) throw new RangeError(REMEDY[name]);
   const module = new WebAssembly.Module(bytes);
   let sharedModule: WebAssembly.Module | undefined;
   const build: Build = {

@@ -8,6 +8,7 @@
  * that the last, smaller batch of an epoch needs nothing special.
  */
 import type { Kernels } from "../kernels/kernels.ts";
+import { runPair, type Arguments, type Call, type Partner } from "../kernels/partner.ts";
 import type { LayerSpec } from "./spec.ts";
 
 /** Where a value and its gradient lie. */
@@ -37,6 +38,8 @@ export interface Stage {
 /** What a stage is built from. */
 export interface Site {
   readonly kernels: Kernels;
+  /** A second thread over the same memory, where there is one. */
+  readonly partner: Partner | undefined;
   readonly training: boolean;
   /** T */
   readonly steps: number;
@@ -57,19 +60,33 @@ export interface Site {
 type Build<L> = (layer: L, input: Signal, site: Site) => Stage;
 type Row<Type extends LayerSpec["type"]> = Build<Extract<LayerSpec, { type: Type }>>;
 
+/**
+ * Both directions at once where there is a partner, one after the other where there is none. The order
+ * in which a number's terms are added is the same, and so are the bits: the directions share only dx,
+ * of which each thread has a half of the rows and adds the forward direction's term to it first.
+ */
 const lstm: Row<"lstm"> = ({ hidden: H, bidirectional }, input, site) => {
-  const { kernels } = site;
+  const { kernels, partner, steps: T, batch, training } = site;
   const { wasm } = kernels;
-  const { steps: T, batch } = site;
   const I = input.features;
   const D = bidirectional ? 2 : 1;
+  const threads = partner ? 2 : 1;
   const Hp = (H + 3) & ~3;
   const row = wasm.lstmRow(H);
   const output = site.signal(D * H, true, D);
-  const scratch = site.scratch(Math.max(wasm.lstmForwardScratch(I, H), site.training ? Math.max(wasm.lstmBackwardScratch(H), wasm.lstmInputScratch(I, H)) : 0));
-  const gradientFloats = site.training ? wasm.lstmGradientFloats(I, H) : 0;
+
+  // Scratch: for each thread what a call needs, then for each direction what it gathers over time.
+  const line = (floats: number) => (floats + 15) & ~15; // no cache line belongs to two threads
+  const call = line(Math.max(wasm.lstmForwardScratch(I, H), training ? Math.max(wasm.lstmBackwardScratch(H), wasm.lstmInputScratch(I, H)) : 0));
+  const gathered = training ? line(wasm.lstmGradientFloats(I, H)) : 0;
+  const carried = training ? line(batch * Hp) : 0;
+  const direction = gathered + 2 * carried;
+  const scratch = site.scratch(threads * call + D * direction);
+  const scratchOf = (thread: number) => scratch() + 4 * thread * call;
+
   const directions = Array.from({ length: D }, (_, d) => ({
     reverse: d === 1,
+    thread: partner ? d : 0,
     y: output.value + 4 * d * H,
     dy: output.gradient + 4 * d * H,
     gates: site.floats(T * batch * row),
@@ -80,28 +97,38 @@ const lstm: Row<"lstm"> = ({ hidden: H, bidirectional }, input, site) => {
     dW: site.gradient("lstm.W") + 4 * d * 4 * H * I,
     dR: site.gradient("lstm.R") + 4 * d * 4 * H * H,
     dbias: site.gradient("lstm.B") + 4 * d * 8 * H,
-    /** The packed gradients, then those of h and c. */
-    packed: site.floats(gradientFloats),
-    dh: site.training ? site.floats(batch * Hp) : 0,
-    dc: site.training ? site.floats(batch * Hp) : 0,
+    /** Gradients of the weights as the kernel packs them, then dh and dc. */
+    packed: () => scratch() + 4 * (threads * call + d * direction),
   }));
+  type Direction = (typeof directions)[number];
+
+  /** A call for each direction. */
+  const forDirections = <K extends Call>(kernel: K, argumentsOf: (direction: Direction) => Arguments<K>) => {
+    const [here, there] = directions.map(argumentsOf);
+    runPair(kernels, partner, kernel, here, there);
+  };
+  /** dx (T·B, I) += dz W of a direction. */
+  const addInputGradient = ({ gates, W }: Direction, B: number) => {
+    const rows = T * B;
+    const first = partner ? rows >> 1 : rows;
+    const of = (thread: number, from: number, count: number): Arguments<"lstmInput"> =>
+      [input.gradient + 4 * from * I, gates + 4 * from * row, W, scratchOf(thread), count, I, H];
+    runPair(kernels, partner, "lstmInput", of(0, 0, first), first < rows ? of(1, first, rows - first) : undefined);
+  };
   return {
     output,
     forward(B) {
-      for (const { y, gates, c, W, R, bias, reverse } of directions) {
-        wasm.lstmForward(y, gates, c, input.value, W, R, bias, 0, scratch(), T, B, I, H, D * H, reverse);
-      }
+      forDirections("lstmForward", ({ thread, y, gates, c, W, R, bias, reverse }) =>
+        [y, gates, c, input.value, W, R, bias, 0, scratchOf(thread), T, B, I, H, D * H, reverse]);
     },
     backward(B) {
-      for (const { packed, dh, dc, dy, y, gates, c, R, reverse } of directions) {
-        kernels.float32(packed, gradientFloats).fill(0);
-        for (const state of [dh, dc]) kernels.float32(state, B * Hp).fill(0);
-        wasm.lstmBackward(packed, dh, dc, dy, y, gates, c, input.value, R, 0, scratch(), T, B, I, H, D * H, reverse);
-      }
-      for (const { packed, gates, W, dW, dR, dbias } of directions) {
-        if (input.gradient) wasm.lstmInput(input.gradient, gates, W, scratch(), T * B, I, H);
-        wasm.lstmGradients(dW, dR, dbias, packed, I, H);
-      }
+      kernels.float32(directions[0].packed(), D * direction).fill(0);
+      forDirections("lstmBackward", ({ thread, packed, dy, y, gates, c, R, reverse }) => {
+        const dh = packed() + 4 * gathered;
+        return [packed(), dh, dh + 4 * carried, dy, y, gates, c, input.value, R, 0, scratchOf(thread), T, B, I, H, D * H, reverse];
+      });
+      forDirections("lstmGradients", ({ packed, dW, dR, dbias }) => [dW, dR, dbias, packed(), I, H]);
+      if (input.gradient) for (const direction of directions) addInputGradient(direction, B);
     },
   };
 };

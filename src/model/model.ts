@@ -7,7 +7,7 @@
  *     model.predictState(windows)          // Uint8Array of classes
  */
 import { stateOf } from "./metrics.ts";
-import { initialParameters, Network } from "./network.ts";
+import { initialParameters, Network, type Machinery } from "./network.ts";
 import { parseSpec, type ModelSpec, type ModelSpecInput } from "./spec.ts";
 import { predictAll, Trainer, type Examples, type Fitted, type Training } from "./trainer.ts";
 
@@ -18,26 +18,28 @@ export class Model {
   readonly spec: ModelSpec;
   /** (P) the canonical vector; writing to it changes the model. */
   readonly parameters: Float32Array;
+  readonly #machinery: Machinery;
   #training: { readonly network: Network; readonly trainer: Trainer } | undefined;
   #inference: Network | undefined;
 
   /**
-   * @param options parameters to start from, or a seed for initial ones
+   * @param options parameters to start from, or a seed for initial ones; the build of the kernels and a partner
    * @throws RangeError for an impossible spec or parameters of another length
    */
-  constructor(spec: ModelSpecInput | ModelSpec, options: { readonly parameters?: Float32Array; readonly seed?: number | string } = {}) {
+  constructor(spec: ModelSpecInput | ModelSpec, options: { readonly parameters?: Float32Array; readonly seed?: number | string } & Machinery = {}) {
     this.spec = parseSpec(spec);
     const initial = initialParameters(this.spec, options.seed ?? 0);
     const { parameters = initial } = options;
     if (parameters.length !== initial.length) throw new RangeError(`"parameters" expected ${initial.length} numbers for this spec, got ${parameters.length}`);
     this.parameters = parameters.slice();
+    this.#machinery = { build: options.build, partner: options.partner };
   }
 
   /** Train on scaled windows. The same examples, settings and stream give the same bits. */
   fit(examples: Examples, training: Training, stream: readonly (string | number)[]): Fitted {
     const batch = Math.min(training.batch, Math.max(1, examples.count)); // memory is planned for it, so not for more than there is
     if (!this.#training || this.#training.network.batch < batch) {
-      const network = new Network(this.spec, { batch, training: true });
+      const network = new Network(this.spec, { batch, training: true, ...this.#machinery });
       this.#training = { network, trainer: new Trainer(network) };
     }
     const { network, trainer } = this.#training;
@@ -81,7 +83,7 @@ export class Model {
     const { steps, features } = this.spec.input;
     const count = inputs.length / (steps * features);
     if (!Number.isInteger(count)) throw new RangeError(`inputs expected whole windows of ${steps} x ${features} values, got ${inputs.length} values`);
-    this.#inference ??= new Network(this.spec, { batch: PREDICT_BATCH, training: false });
+    this.#inference ??= new Network(this.spec, { batch: PREDICT_BATCH, training: false, ...this.#machinery });
     this.#inference.parameters.set(this.parameters);
     return predictAll(this.#inference, inputs, count);
   }

@@ -6,7 +6,9 @@
  * once. A network built for inference has no gradients and no dropout stages; there is
  * no mode to switch and none to forget.
  */
+import type { Build } from "../kernels/build.ts";
 import { Kernels } from "../kernels/kernels.ts";
+import type { Partner } from "../kernels/partner.ts";
 import { random } from "../kernels/random.ts";
 import { buildDense, buildStage, type Mask, type Signal, type Site, type Stage } from "./layer.ts";
 import { layoutOf, type Layout } from "./layout.ts";
@@ -22,6 +24,14 @@ export interface Loss {
   readonly huberDelta?: number;
 }
 
+/** How the kernels run. What is computed with a partner is the same bits as without. */
+export interface Machinery {
+  /** Default: the partner's, or simd. */
+  readonly build?: Build;
+  /** A second thread for bidirectional layers; the network then lies in the partner's memory until that is given up. */
+  readonly partner?: Partner;
+}
+
 const NO_DROPOUT: Mask = { seedLow: 0, seedHigh: 0, step: 0 };
 
 export class Network {
@@ -31,6 +41,7 @@ export class Network {
   /** The largest number of windows in one pass. */
   readonly batch: number;
   readonly training: boolean;
+  readonly #partner: Partner | undefined;
   readonly #pointers: { parameters: number; gradients: number; targets: number; probabilities: number; classWeights: number };
   readonly #input: Signal;
   readonly #stages: Stage[];
@@ -38,15 +49,16 @@ export class Network {
 
   /**
    * @param spec checked by parseSpec
-   * @throws RangeError for an impossible spec or a batch that does not fit into memory
+   * @throws RangeError for an impossible spec, a batch that does not fit into memory, or a partner of another build
    */
-  constructor(spec: unknown, options: { batch: number; training: boolean }) {
+  constructor(spec: unknown, options: { batch: number; training: boolean } & Machinery) {
     this.spec = parseSpec(spec);
     this.layout = layoutOf(this.spec);
     this.batch = options.batch;
     this.training = options.training;
     if (!Number.isInteger(options.batch) || options.batch < 1) throw new RangeError(`"batch" expected integer >= 1, got ${options.batch}`);
-    this.kernels = new Kernels();
+    this.kernels = kernelsFor(options);
+    this.#partner = options.partner;
 
     const P = this.layout.length;
     const O = outputs(this.spec.head);
@@ -80,6 +92,7 @@ export class Network {
       };
       return {
         kernels: this.kernels,
+        partner: this.#partner,
         training: this.training,
         steps,
         batch: this.batch,
@@ -192,6 +205,13 @@ export class Network {
     this.kernels.wasm.softmax(this.#pointers.probabilities, value, B, O);
     return this.kernels.float32(this.#pointers.probabilities, B * O).slice();
   }
+}
+
+function kernelsFor({ build, partner }: Machinery): Kernels {
+  if (!partner) return new Kernels({ build });
+  const { name } = partner.kernels.build;
+  if (build && build.name !== name) throw new RangeError(`"build" expected ${name}, that of the partner, got ${build.name}`);
+  return partner.kernels;
 }
 
 /**

@@ -27,7 +27,7 @@ export interface OnnxOptions {
   readonly scaler: Scaler;
   /**
    * What else the file says about itself, each value a string. By convention: `task`, `rounds`, `clients`,
-   * `sensors` and `units` (JSON lists, a name a column), `rateHz`, `sha256` of the parameters' bytes, `license`.
+   * `sensors` and `units` (JSON lists, a name a column), `rateHz`, `build` of the kernels, `sha256` of the parameters' bytes, `license`.
    * `alarmThreshold`, a number in (0, 1], adds the output `state` to a classifier of three or more classes.
    * The export itself adds `spec`, `scaler`, `window` and, for a classifier, `classes`.
    */

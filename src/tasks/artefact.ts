@@ -4,6 +4,7 @@
  * far a runtime's predictions are from ours.
  */
 import { scale, type Scaler } from "../data/scaler.ts";
+import { checkBuild, type BuildName } from "../kernels/build.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../model/checkpoint.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import { exportOnnx } from "../onnx/export.ts";
@@ -13,6 +14,8 @@ import type { TaskData, TaskWindows } from "./task.ts";
 /** A model that can be used: what a checkpoint of a run holds. */
 export interface Artefact {
   readonly spec: ModelSpec;
+  /** Of the kernels that trained it. */
+  readonly build: BuildName;
   /** (P) */
   readonly parameters: Float32Array;
   readonly scaler: Scaler;
@@ -24,9 +27,10 @@ export interface Artefact {
   readonly rounds: number;
 }
 
-export function encodeArtefact(task: string, data: TaskData, { spec, parameters, scaler, threshold, sha256, rounds }: Artefact): Uint8Array {
+export function encodeArtefact(task: string, data: TaskData, { spec, build, parameters, scaler, threshold, sha256, rounds }: Artefact): Uint8Array {
   const metadata: Record<string, string> = {
     task,
+    build,
     rounds: String(rounds),
     clients: String(data.factories.length),
     sensors: JSON.stringify(data.channels.map(({ name }) => name)),
@@ -43,9 +47,9 @@ export function encodeArtefact(task: string, data: TaskData, { spec, parameters,
 /** @throws RangeError for what is no checkpoint, or not one of a run. */
 export function decodeArtefact(checkpoint: Uint8Array): Artefact {
   const { spec, parameters, metadata } = decodeCheckpoint(checkpoint);
-  const { scaler, sha256, alarmThreshold = "0", rounds = "0" } = metadata;
+  const { scaler, sha256, alarmThreshold = "0", rounds = "0", build = "simd" } = metadata;
   if (scaler === undefined || sha256 === undefined) throw new RangeError(`checkpoint: metadata expected a scaler and a hash, got none; it was not written by a run`);
-  return { spec, parameters, scaler: parseScaler(scaler), threshold: Number(alarmThreshold), sha256, rounds: Number(rounds) };
+  return { spec, build: checkBuild(build), parameters, scaler: parseScaler(scaler), threshold: Number(alarmThreshold), sha256, rounds: Number(rounds) };
 }
 
 function parseScaler(text: string): Scaler {
@@ -67,8 +71,8 @@ export function exportRun(checkpoint: Uint8Array): Uint8Array {
 }
 
 /** (N, classes) probabilities, or (N) values, of raw windows. */
-export function predict({ spec, parameters, scaler }: Pick<Artefact, "spec" | "parameters" | "scaler">, windows: TaskWindows, pool: Pool): Promise<Float32Array> {
-  return pool.predict({ kind: "predict", spec, parameters, inputs: scale(windows, scaler) });
+export function predict({ spec, build, parameters, scaler }: Pick<Artefact, "spec" | "build" | "parameters" | "scaler">, windows: TaskWindows, pool: Pool): Promise<Float32Array> {
+  return pool.predict({ kind: "predict", spec, build, parameters, inputs: scale(windows, scaler) });
 }
 
 /** Runs a model file on raw windows (N,T,columns) and returns its first output: what a runtime makes of our export. */

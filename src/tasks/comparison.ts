@@ -29,7 +29,7 @@ export async function compare({ judgedOn }: Task, data: TaskData, common: Omit<F
     alone("centralised", inOnePlace(data)),
     ...data.factories.map((factory) => alone("solo", factory)),
   ]);
-  const countsOf = async (model: Federated, windows: TaskWindows) => judge.counts(await predict({ spec: common.spec, ...model }, windows, common.pool), windows);
+  const countsOf = async (model: Federated, windows: TaskWindows) => judge.counts(await predict({ spec: common.spec, build: common.build ?? "simd", ...model }, windows, common.pool), windows);
   const countsByFactory = (model: Federated) => Promise.all(data.factories.map(({ test }) => countsOf(model, test)));
   const thresholdOf = ({ validation }: Federated) => judge.threshold(validation.values());
   const solo = await Promise.all(

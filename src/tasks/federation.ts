@@ -15,6 +15,7 @@ import { fingerprintOf } from "../federation/checksum.ts";
 import { FactoryClient, type Learner } from "../federation/client.ts";
 import { sum } from "../federation/merge.ts";
 import { Orchestrator, type Merge, type RoundReport } from "../federation/orchestrator.ts";
+import type { BuildName } from "../kernels/build.ts";
 import { initialParameters } from "../model/network.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import type { Examples, Training } from "../model/trainer.ts";
@@ -24,6 +25,8 @@ import type { TaskData, TaskFactory, TaskWindows } from "./task.ts";
 export interface FederationOptions {
   readonly factories: readonly TaskFactory[];
   readonly spec: ModelSpec;
+  /** Of the kernels. Default: simd. */
+  readonly build?: BuildName;
   readonly seed: number;
   readonly rounds: number;
   readonly training: (round: number) => Training;
@@ -51,7 +54,7 @@ export interface Federated {
 
 /** @throws RangeError when a factory cannot take part, or training diverges; whatever the signal was aborted with. */
 export async function federate(options: FederationOptions): Promise<Federated> {
-  const { factories, spec, seed, rounds, resume, data } = options;
+  const { factories, spec, build, seed, rounds, resume, data } = options;
   const fingerprint = await fingerprintOf(spec);
   const contributions = new Map<string, ReadonlyMap<string, Float64Array>>();
   const orchestrator = new Orchestrator({
@@ -60,6 +63,7 @@ export async function federate(options: FederationOptions): Promise<Federated> {
     rounds,
     startRound: (resume?.round ?? 0) + 1,
     fingerprint,
+    build,
     training: options.training,
     merge: (topic, parts) => {
       contributions.set(topic, parts);
@@ -74,7 +78,7 @@ export async function federate(options: FederationOptions): Promise<Federated> {
   let scaler!: Scaler;
   const parties = factories.map(async (factory) => {
     const learner = new FactoryLearner(factory, options);
-    const client = new FactoryClient({ id: factory.id, exchange: orchestrator.handle, learner, fingerprint });
+    const client = new FactoryClient({ id: factory.id, exchange: orchestrator.handle, learner, fingerprint, build });
     scaler = await agreeOnScaler(client, factory, options.data, signal);
     learner.scale(scaler);
     await client.run(signal);
@@ -147,18 +151,18 @@ class FactoryLearner implements Learner {
   }
 
   async fit({ round, settings }: { round: number; settings: unknown }) {
-    const { pool, spec, seed } = this.#options;
+    const { pool, spec, build, seed } = this.#options;
     const { train, id } = this.#factory;
     const examples: Examples = { inputs: this.#inputs(train), targets: train.targets, count: train.count };
     const stream = [seed, id, round];
-    const { parameters, ...fitted } = await pool.fit({ kind: "fit", spec, parameters: this.parameters, examples, training: settings as Training, stream });
+    const { parameters, ...fitted } = await pool.fit({ kind: "fit", spec, build, parameters: this.parameters, examples, training: settings as Training, stream });
     this.parameters.set(parameters);
     return fitted;
   }
 
   async countsOf(windows: TaskWindows): Promise<Float64Array> {
-    const { pool, spec, counts } = this.#options;
-    const predictions = await pool.predict({ kind: "predict", spec, parameters: this.parameters, inputs: this.#inputs(windows) });
+    const { pool, spec, build, counts } = this.#options;
+    const predictions = await pool.predict({ kind: "predict", spec, build, parameters: this.parameters, inputs: this.#inputs(windows) });
     return counts(predictions, windows);
   }
 

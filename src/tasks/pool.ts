@@ -3,6 +3,7 @@
  * Where training and prediction run. A job is plain data and a pure function of it: the same job gives
  * the same bits on any worker, so a run does not depend on how many there are.
  */
+import { loadBuild, type Build, type BuildName } from "../kernels/build.ts";
 import { Model } from "../model/model.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import type { Examples, Fitted, Training } from "../model/trainer.ts";
@@ -10,6 +11,8 @@ import type { Examples, Fitted, Training } from "../model/trainer.ts";
 export interface FitJob {
   readonly kind: "fit";
   readonly spec: ModelSpec;
+  /** Of the kernels. Default: simd. */
+  readonly build?: BuildName;
   /** (P) to start from. */
   readonly parameters: Float32Array;
   readonly examples: Examples;
@@ -21,6 +24,7 @@ export interface FitJob {
 export interface PredictJob {
   readonly kind: "predict";
   readonly spec: ModelSpec;
+  readonly build?: BuildName;
   readonly parameters: Float32Array;
   /** (N,T,I) scaled. */
   readonly inputs: Float32Array;
@@ -42,20 +46,20 @@ export interface Pool {
 export class Bench {
   readonly #models = new Map<string, Model>();
 
-  fit({ spec, parameters, examples, training, stream }: FitJob): FitResult {
-    const model = this.#model(spec, parameters);
+  async fit({ spec, build, parameters, examples, training, stream }: FitJob): Promise<FitResult> {
+    const model = this.#model(spec, await loadBuild(build ?? "simd"), parameters);
     const fitted = model.fit(examples, training, stream);
     return { ...fitted, parameters: model.parameters.slice() };
   }
 
-  predict({ spec, parameters, inputs }: PredictJob): Float32Array {
-    const model = this.#model(spec, parameters);
+  async predict({ spec, build, parameters, inputs }: PredictJob): Promise<Float32Array> {
+    const model = this.#model(spec, await loadBuild(build ?? "simd"), parameters);
     return spec.head.type === "regress" ? model.predict(inputs) : model.predictProbabilities(inputs);
   }
 
-  #model(spec: ModelSpec, parameters: Float32Array): Model {
-    const key = JSON.stringify(spec);
-    const model = this.#models.get(key) ?? new Model(spec);
+  #model(spec: ModelSpec, build: Build, parameters: Float32Array): Model {
+    const key = JSON.stringify([build.name, spec]);
+    const model = this.#models.get(key) ?? new Model(spec, { build });
     if (!this.#models.has(key)) this.#models.clear(); // a run has one spec; the memory of another is not worth keeping
     this.#models.set(key, model);
     model.parameters.set(parameters);

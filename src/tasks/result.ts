@@ -3,6 +3,7 @@
  * What a run reports: the names in rounds.jsonl and summary.json, which other programs read.
  */
 
+import type { BuildName } from "../kernels/build.ts";
 import type { Metrics } from "../model/metrics.ts";
 
 export type { ClassificationMetrics, Metrics, RegressionMetrics } from "../model/metrics.ts";
@@ -35,6 +36,8 @@ export interface FactorySummary {
 
 export interface Summary {
   readonly task: string;
+  /** Of the kernels: simd gives the same bits in every runtime, relaxed need not. */
+  readonly build: BuildName;
   readonly seed: number;
   readonly rounds: number;
   readonly model: { readonly parameters: number; readonly sha256: string };

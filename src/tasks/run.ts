@@ -6,6 +6,7 @@ import type { Scaler } from "../data/scaler.ts";
 import type { Source } from "../data/source.ts";
 import { sha256 } from "../federation/checksum.ts";
 import type { RoundReport } from "../federation/orchestrator.ts";
+import { loadBuild, type BuildName } from "../kernels/build.ts";
 import { layoutOf } from "../model/layout.ts";
 import type { Metrics } from "../model/metrics.ts";
 import type { ModelSpec } from "../model/spec.ts";
@@ -31,6 +32,8 @@ export interface RunOptions extends Partial<Schedule> {
   /** Train solo and centralised models too. */
   readonly compare: boolean;
   readonly subset?: string;
+  /** Of the kernels. Default: simd. */
+  readonly build?: BuildName;
 }
 
 /** Everything a run is made of, as JSON: two runs with the same one give the same bits. */
@@ -39,6 +42,7 @@ export interface RunConfig extends Schedule {
   readonly subset: string | null;
   readonly seed: number;
   readonly compare: boolean;
+  readonly build: BuildName;
   readonly data: { readonly sha256: string; readonly origin: string };
   readonly spec: ModelSpec;
   /** By round. */
@@ -73,10 +77,11 @@ export interface RunHooks {
  */
 export async function resolve(options: RunOptions, source?: Source): Promise<Prepared> {
   const task = taskNamed(options.task);
-  const { seed, compare, subset } = options;
+  const { seed, compare, subset, build = "simd" } = options;
   if (task.needsData && !source) throw new RangeError(`task ${task.name} needs data; give the folder with its files as --data DIR`);
   if (subset !== undefined && !task.subsets) throw new RangeError(`task ${task.name} has no subsets; leave out --subset`);
   const { factories, rounds, localEpochs, batch } = scheduleOf(task, options);
+  await loadBuild(build); // refused before the data are read
   const data = await task.load({ seed, factories, subset, source });
   checkFactories(task, data);
   return {
@@ -91,6 +96,7 @@ export async function resolve(options: RunOptions, source?: Source): Promise<Pre
       localEpochs,
       batch,
       compare,
+      build,
       data: { sha256: await hashOf(data), origin: data.origin },
       spec: task.spec(data),
       training: Array.from({ length: rounds }, (_, index) => ({ ...task.training(index + 1, rounds), epochs: localEpochs, batch })),
@@ -143,12 +149,12 @@ export async function run(prepared: Prepared, hooks: RunHooks): Promise<{ summar
   const began = performance.now();
   const { config, task, data } = prepared;
   const { pool, signal, onProgress: report = () => {} } = hooks;
-  const { spec, seed, rounds } = config;
+  const { spec, build, seed, rounds } = config;
   const judge = judgeOf(task, spec);
-  const common = { spec, seed, rounds, pool, data, signal, counts: judge.counts, training: (round: number) => config.training[round - 1] };
+  const common = { spec, build, seed, rounds, pool, data, signal, counts: judge.counts, training: (round: number) => config.training[round - 1] };
 
   report({ kind: "phase", name: "federated" });
-  const artefactOf = (trained: Pick<Federated, "parameters" | "scaler" | "sha256">, threshold: number, rounds: number): Artefact => ({ spec, threshold, rounds, ...trained });
+  const artefactOf = (trained: Pick<Federated, "parameters" | "scaler" | "sha256">, threshold: number, rounds: number): Artefact => ({ spec, build, threshold, rounds, ...trained });
   const resume = hooks.resume && { ...hooks.resume, ...decodeArtefact(hooks.resume.checkpoint) };
   let since = began;
   let bytesPerRound = resume?.bytes ?? 0;
@@ -185,6 +191,7 @@ export async function run(prepared: Prepared, hooks: RunHooks): Promise<{ summar
     onnx,
     summary: {
       task: task.name,
+      build,
       seed,
       rounds,
       model: { parameters: layoutOf(spec).length, sha256: federated.sha256 },
@@ -257,14 +264,15 @@ async function predictionsOf({ cap = Infinity }: Task, { factories }: TaskData, 
 }
 
 /**
- * The metrics of a finished run's model on the test windows of a folder, by the run's own split.
+ * The metrics of a finished run's model on the test windows of a folder, by the run's own split. Any
+ * runtime can predict with the simd build, so it does for a model of the other, too.
  * @throws RangeError when data or model do not fit.
  */
 export async function evaluateRun(
   checkpoint: Uint8Array, config: RunConfig, source: Source | undefined, pool: Pool,
 ): Promise<{ metrics: Metrics; factories: readonly { id: string; metrics: Metrics }[] }> {
-  const { task, data, config: here } = await resolve({ ...config, subset: config.subset ?? undefined }, source);
-  const artefact = decodeArtefact(checkpoint);
+  const { task, data, config: here } = await resolve({ ...config, subset: config.subset ?? undefined, build: "simd" }, source);
+  const artefact: Artefact = { ...decodeArtefact(checkpoint), build: "simd" };
   const { spec, threshold } = artefact;
   if (JSON.stringify(spec.input) !== JSON.stringify(here.spec.input)) {
     const shape = ({ steps, features }: ModelSpec["input"]) => `${steps} x ${features}`;

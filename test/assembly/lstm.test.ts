@@ -153,7 +153,7 @@ describe("lstm", () => {
       const packed = memory.output(wasm.lstmStepFloats(I, H));
       const [h, c] = [0, 0].map(() => memory.output(new Float32Array((H + 3) & ~3)));
       memory.run((wasm) => wasm.lstmPack(packed, W, R, b, I, H));
-      const xs = Array.from({ length: T }, (_, t) => memory.input(input.x.slice(t * I, (t + 1) * I)));
+      const xs = Array.from({ length: T }, (_, t) => memory.input(Float32Array.from(input.x).slice(t * I, (t + 1) * I)));
       xs.forEach((x, t) => {
         memory.run((wasm) => wasm.lstmStep(h, c, x, packed, I, H));
         expect(memory.read(h).subarray(0, H), `step ${t} ${I} ${H}`).toEqual(y.subarray(t * (H + OTHER), t * (H + OTHER) + H));

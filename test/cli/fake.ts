@@ -61,6 +61,7 @@ export function fakeConfig(kind: Kind, rounds: number, seed = 1): RunConfig {
     localEpochs: 3,
     batch: 32,
     compare: true,
+    build: "simd",
     spec: {
       input: { steps: 100, features: 8 },
       layers: [{ type: "lstm", hidden: 64, bidirectional: true }, { type: "attention", size: 64 }],
@@ -73,6 +74,7 @@ export function fakeSummary(kind: Kind, rounds: number, seed = 1): Summary {
   const metric = (good: number, error: number, samples?: number): Metrics => (kind === "condition" ? classification(good, samples) : regression(error, samples));
   return {
     task: kind,
+    build: "simd",
     seed,
     rounds,
     model: { parameters: 154_053, sha256: "5c1e".repeat(16) },

@@ -111,8 +111,8 @@ describe("train", () => {
   test("options reach the task, and only those that were given", async () => {
     mkdirSync(join(root, "data"));
     let options;
-    await millwright("train turbofan --data data --factories 3 --rounds 2 --local-epochs 4 --batch 8 --seed 9 --subset FD002 --out x", { resolve: (given) => void (options = given) });
-    expect(options).toEqual({ task: "turbofan", factories: 3, rounds: 2, localEpochs: 4, batch: 8, seed: 9, subset: "FD002", compare: false });
+    await millwright("train turbofan --data data --factories 3 --rounds 2 --local-epochs 4 --batch 8 --seed 9 --subset FD002 --build relaxed --out x", { resolve: (given) => void (options = given) });
+    expect(options).toEqual({ task: "turbofan", factories: 3, rounds: 2, localEpochs: 4, batch: 8, seed: 9, subset: "FD002", build: "relaxed", compare: false });
     await millwright("train condition", { resolve: (given) => void (options = given) });
     expect(options).toEqual({ task: "condition", seed: 1, compare: false });
   });
@@ -197,6 +197,7 @@ describe("refusals are one line, exit with 2 and leave nothing behind", () => {
     ["train condition --factories -2", /integer from 1/],
     ["train condition --batch 2.5", /integer from 1/],
     ["train condition --seed 4294967296", /integer from 0 to 4294967295/],
+    ["train condition --build fast", /--build <NAME>.* Allowed choices are simd, relaxed/],
     ["train condition --workers 65", /integer from 1 to 64/],
     ["train condition extra", /too many arguments/],
     ["train turbofan --data nowhere", /nowhere: no such folder; --data/],

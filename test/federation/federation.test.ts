@@ -222,13 +222,13 @@ describe("a gather", () => {
 
 describe("an orchestrator refuses", () => {
   const good = { kind: "update", fingerprint, client: "north", round: 1, samples: 500, loss: 1, numbers: Int32Array.of(1, 2, 3, 4, 5) } as const;
-  const ofVersion2 = encode(good);
-  ofVersion2[4] = 2;
+  const ofVersion1 = encode(good);
+  ofVersion1[4] = 1;
   const bad: [string, string, Uint8Array][] = [
     ["wrong length", "length", encode({ ...good, numbers: Int32Array.of(1, 2, 3, 4) })],
     ["greater length", "length", encode({ ...good, numbers: Int32Array.of(1, 2, 3, 4, 5, 6) })],
     ["absurd length", "length", encode({ ...good, numbers: new Int32Array(200_000) })],
-    ["another version", "version", ofVersion2],
+    ["another version", "version", ofVersion1],
     ["another fingerprint", "fingerprint", encode({ ...good, fingerprint: "00000000" })],
     ["a future round", "round", encode({ ...good, round: 99 })],
     ["a past round", "round", encode({ ...good, round: 0 })],
@@ -323,6 +323,15 @@ describe("a client", () => {
     await expect(new FactoryClient({ ...north, fingerprint: "00000000", exchange: exchange() }).run()).rejects.toMatchObject({ code: "fingerprint" });
   });
 
+  test("takes no part in a federation that trains with another build of the kernels", async () => {
+    const relaxed = new FactoryClient({ ...north, build: "relaxed", exchange: exchange() });
+    await expect(relaxed.run()).rejects.toMatchObject({
+      code: "build",
+      message: 'client "north": join refused: this federation trains with the simd build of the kernels, client "north" with the relaxed build; use the same build everywhere',
+    });
+    expect(() => new FactoryClient({ ...north, build: "fast" as "simd", exchange: exchange() })).toThrow('"build" expected simd or relaxed, got "fast"');
+  });
+
   test("does not start with a learner of another size", async () => {
     await expect(new FactoryClient({ ...north, learner: learner([1, 2], 10), exchange: exchange() }).run())
       .rejects.toThrow(/the federation's model has 5 parameters, the learner 2/);
@@ -364,7 +373,7 @@ describe("a client", () => {
     const answering = (reply: Uint8Array) => new FactoryClient({ ...north, exchange: async () => reply }).run();
     await expect(answering(encode({ kind: "accepted", fingerprint, round: 1 }))).rejects.toThrow(/answered "accepted" while joining/);
     await expect(answering(encode({ kind: "accepted", fingerprint: "00000000", round: 1 }))).rejects.toThrow(/about model 00000000/);
-    await expect(answering(encode({ kind: "join", fingerprint, client: "north" }))).rejects.toThrow(/with a request/);
+    await expect(answering(encode({ kind: "join", fingerprint, client: "north", build: "simd" }))).rejects.toThrow(/with a request/);
     await expect(answering(new Uint8Array(30))).rejects.toThrow(RangeError);
   });
 });
@@ -399,6 +408,7 @@ test.each([
   ["no parameters", { parameters: new Float32Array(0) }, /at least one/],
   ["a name in place of a hash", { fingerprint: "my model" }, /"fingerprint" expected 8 to 128 hexadecimal digits/],
   ["a strategy for float32", { arithmetic: "float32" as const, strategy: (w: Float32Array) => w }, /"strategy" works on the lattice/],
+  ["a build that there is not", { build: "fast" as "simd" }, /"build" expected simd or relaxed, got "fast"/],
   ["a bound beyond the lattice", { limits: { change: 129 } }, /"limits.change"/],
 ])("an orchestrator is not made with %s", (_, options, message) => {
   expect(() => new Orchestrator({ clients: ["a"], parameters: initial, rounds: 3, fingerprint, ...options })).toThrow(message);

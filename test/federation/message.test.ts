@@ -15,7 +15,7 @@ const fields = { fingerprint: hash };
 
 /** Any message that client or orchestrator could send. */
 const message: fc.Arbitrary<Message> = fc.oneof(
-  fc.record({ ...fields, kind: fc.constant("join" as const), client }),
+  fc.record({ ...fields, kind: fc.constant("join" as const), client, build: fc.constantFrom("simd" as const, "relaxed" as const) }),
   fc.record({ ...fields, kind: fc.constant("pull" as const), client }),
   fc.record({ ...fields, kind: fc.constant("gather" as const), client, topic, round, numbers: float64 }),
   fc.record({ ...fields, kind: fc.constant("update" as const), client, round, samples: fc.nat(), loss, numbers: fc.oneof(fc.int32Array({ maxLength: 40 }), float32) }),
@@ -62,7 +62,7 @@ describe("a message", () => {
   test("has the documented bytes", () => {
     const frame = encode({ kind: "update", fingerprint: "00000000", client: "a", round: 1, samples: 2, loss: 0.5, numbers: Int32Array.of(1, -1) });
     const json = '{"fingerprint":"00000000","client":"a","round":1,"samples":2,"loss":0.5}';
-    expect([...frame.subarray(0, 16)]).toEqual([0x4d, 0x57, 0x46, 0x4c, 1, 8, 1, 0, json.length, 0, 0, 0, 8, 0, 0, 0]);
+    expect([...frame.subarray(0, 16)]).toEqual([0x4d, 0x57, 0x46, 0x4c, 2, 8, 1, 0, json.length, 0, 0, 0, 8, 0, 0, 0]);
     expect(new TextDecoder().decode(frame.subarray(16, 16 + json.length))).toBe(json);
     expect([...frame.subarray(16 + json.length, -4)]).toEqual([1, 0, 0, 0, 255, 255, 255, 255]);
     expect(new DataView(frame.buffer).getUint32(frame.length - 4, true)).toBe(crc32(frame.subarray(0, -4)));
@@ -132,7 +132,7 @@ describe("a frame is refused with a RangeError", () => {
   });
 
   test("when version, kind, element or the zero byte are not known", () => {
-    expect(() => decode(forged((view) => view.setUint8(4, 2)))).toThrow(/expected protocol version 1, got 2/);
+    expect(() => decode(forged((view) => view.setUint8(4, 1)))).toThrow(/expected protocol version 2, got 1/);
     expect(() => decode(forged((view) => view.setUint8(5, 99)))).toThrow(/unknown kind of message 99/);
     expect(() => decode(forged((view) => view.setUint8(6, 3)))).toThrow(/"update" with numbers of type 3/);
     expect(() => decode(forged((view) => view.setUint8(6, 0)))).toThrow(FrameError);

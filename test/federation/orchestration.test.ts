@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { begin, EVALUATION, step, type Effect, type Envelope, type Event, type State } from "../../src/federation/orchestration.ts";
 
 const fingerprint = "ab".repeat(8);
-const plan = { clients: ["a", "b", "c"], startRound: 1, rounds: 3, fingerprint, parameters: 4, arithmetic: "lattice", maxSamples: 1000 } as const;
+const plan = { clients: ["a", "b", "c"], startRound: 1, rounds: 3, fingerprint, build: "relaxed", parameters: 4, arithmetic: "lattice", maxSamples: 1000 } as const;
 
 const pull = (client: string): Envelope => ({ kind: "pull", client, fingerprint });
 const update = (client: string, round: number, more: object = {}): Envelope =>
@@ -58,6 +58,13 @@ class Driver {
 }
 
 describe("the orchestrator's core", () => {
+  test("welcomes a client of the same build, and refuses one of another", () => {
+    const driver = new Driver();
+    const join = (build: "simd" | "relaxed"): Envelope => ({ kind: "join", client: "a", fingerprint, build });
+    expect(driver.reply(driver.send(join("relaxed")))).toMatchObject({ kind: "welcome", rounds: 3 });
+    expect(driver.reply(driver.send(join("simd")))).toMatchObject({ kind: "refused", code: "build", reason: expect.stringMatching(/the relaxed build .* with the simd build/) });
+  });
+
   test("answers a pull at once while the client's update is missing, else when the next round opens", () => {
     const driver = new Driver();
     expect(driver.reply(driver.send(pull("a")))).toEqual({ kind: "model", round: 1 });

@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { RegressionMetrics } from "../../src/model/metrics.ts";
+import { decodeCheckpoint } from "../../src/model/checkpoint.ts";
+import { inspectOnnx } from "../../src/onnx/inspect.ts";
 import { inlinePool } from "../../src/tasks/pool.ts";
 import { checkFactories, evaluateRun, exportRun, resolve, run, type ProgressEvent, type RunOptions } from "../../src/tasks/run.ts";
 import { memorySource, turbofanFiles } from "./sources.ts";
@@ -60,10 +62,29 @@ describe("run", () => {
     expect(exportRun(checkpoint)).toEqual(onnx);
   });
 
+  test("the build of the kernels stands in configuration, summary, checkpoint and ONNX, and reaches every job", async () => {
+    for (const build of ["simd", "relaxed"] as const) {
+      const pool = inlinePool();
+      const jobs = new Set<string | undefined>();
+      const watched = {
+        ...pool,
+        fit: (job: Parameters<typeof pool.fit>[0]) => (jobs.add(job.build), pool.fit(job)),
+        predict: (job: Parameters<typeof pool.predict>[0]) => (jobs.add(job.build), pool.predict(job)),
+      };
+      const { summary, checkpoint, onnx, prepared } = await runOnce({ build, compare: true }, { pool: watched });
+      expect([...jobs]).toEqual([build]);
+      expect([prepared.config.build, summary.build, decodeCheckpoint(checkpoint).metadata.build]).toEqual([build, build, build]);
+      expect(inspectOnnx(onnx).metadata).toMatchObject({ build });
+      const { metrics } = await evaluateRun(checkpoint, prepared.config, source, inlinePool()); // in the simd build
+      expect((metrics as RegressionMetrics).rmse).toBeCloseTo((summary.metrics.federated as RegressionMetrics).rmse, 3);
+    }
+    expect((await resolve(options, source)).config.build).toBe("simd");
+  });
+
   test("a data set with operating regimes is scaled by regime, from counts and moments alone", async () => {
     const prepared = await resolve({ ...options, subset: "FD002" }, memorySource(turbofanFiles("FD002", { regimes: 6 })));
     const { checkpoint, summary } = await run(prepared, { pool: inlinePool() });
-    const scaler = JSON.parse((await import("../../src/model/checkpoint.ts")).decodeCheckpoint(checkpoint).metadata.scaler);
+    const scaler = JSON.parse(decodeCheckpoint(checkpoint).metadata.scaler);
     expect(scaler.mean).toHaveLength(6);
     expect(scaler.regimes.centres.map(([altitude]: number[]) => Math.round(altitude))).toEqual([0, 10, 20, 30, 40, 50]);
     expect((summary.metrics.federated as RegressionMetrics).rmse).toBeGreaterThan(0);
@@ -90,6 +111,7 @@ describe("run", () => {
     ["more factories than engines", { factories: 50 }, /"factories" expected at most 5, got 50/],
     ["no factories", { factories: 0 }, /"factories" expected integer >= 1, got 0/],
     ["a subset that is none", { subset: "FD009" }, /"subset" expected one of FD001/],
+    ["a build that there is not", { build: "fast" as "simd" }, /"build" expected simd or relaxed, got "fast"/],
     ["a subset of a task without", { task: "condition", subset: "FD001" }, /has no subsets/],
     ["a subset that is not there", { subset: "FD003" }, /train_FD003\.txt: no such file/],
     ["other factories than the rig has", { task: "hydraulic", factories: 4 }, /"factories" expected 3, got 4/],
