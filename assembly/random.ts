@@ -16,31 +16,31 @@
  */
 import { loadLanes, storeLanes } from "./simd";
 
-const M0: u32 = 0xd2511f53;
-const M1: u32 = 0xcd9e8d57;
-const W0: u32 = 0x9e3779b9; // the golden ratio
-const W1: u32 = 0xbb67ae85; // sqrt(3) - 1
+/** M0, M1; then W0 (the golden ratio) and W1 (sqrt(3) - 1). In memory for the reason that activation.ts gives. */
+const CONSTANTS: usize = memory.data<u32>([0xd2511f53, 0xcd9e8d57, 0x9e3779b9, 0xbb67ae85]);
+const ROUNDS: i32 = 10;
 
 /** Where a group of 16 words lies until it is used. */
 const group: usize = memory.data(64, 16);
 
 /** (1), (2) The 16 words of the counters (c0, c1, c2, c3) to (c0 + 3, c1, c2, c3) under the key (k0, k1), in the order of (3). */
 export function philox(words: usize, c0: u32, c1: u32, c2: u32, c3: u32, k0: u32, k1: u32): void {
-  const m0 = i32x4.splat(M0);
-  const m1 = i32x4.splat(M1);
+  const m0 = v128.load32_splat(CONSTANTS), m1 = v128.load32_splat(CONSTANTS, 4);
+  const w0 = v128.load32_splat(CONSTANTS, 8), w1 = v128.load32_splat(CONSTANTS, 12);
   let x0 = i32x4.add(i32x4.splat(c0), i32x4(0, 1, 2, 3));
   let x1 = i32x4.splat(c1);
   let x2 = i32x4.splat(c2);
   let x3 = i32x4.splat(c3);
-  for (let round = 0; round < 10; round++) {
+  let key0 = i32x4.splat(k0), key1 = i32x4.splat(k1);
+  for (let round = 0; round < ROUNDS; round++) {
     const a01 = i64x2.extmul_low_i32x4_u(x0, m0), a23 = i64x2.extmul_high_i32x4_u(x0, m0);
     const b01 = i64x2.extmul_low_i32x4_u(x2, m1), b23 = i64x2.extmul_high_i32x4_u(x2, m1);
-    x0 = v128.xor(v128.xor(highWords(b01, b23), x1), i32x4.splat(k0)); // (1)
-    x2 = v128.xor(v128.xor(highWords(a01, a23), x3), i32x4.splat(k1));
+    x0 = v128.xor(v128.xor(highWords(b01, b23), x1), key0); // (1)
+    x2 = v128.xor(v128.xor(highWords(a01, a23), x3), key1);
     x1 = lowWords(b01, b23);
     x3 = lowWords(a01, a23);
-    k0 += W0; // (2)
-    k1 += W1;
+    key0 = i32x4.add(key0, w0); // (2)
+    key1 = i32x4.add(key1, w1);
   }
   v128.store(words, x0);
   v128.store(words, x1, 16);

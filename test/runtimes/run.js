@@ -1,0 +1,96 @@
+/**
+ * Runs one program in every runtime and compares what it computes, bit for bit.
+ *
+ *     npm run test:runtimes                                all of them, against expected.json
+ *     npm run test:runtimes -- --only node22,firefox
+ *     npm run test:runtimes -- --update                    write expected.json, where all agree
+ *
+ * A row is a runtime, a build of the kernels and a number of threads for the directions of an LSTM.
+ * In each of them the federation runs with its clients' training in 1, 2 and 3 workers. expected.json
+ * has a hash for each build, and the runtimes whose engine does not fuse multiply and add in the relaxed
+ * build: what they compute with it is the simd build's. The exit code is 1 when any row differs or fails;
+ * a runtime that cannot be had is said to be skipped.
+ */
+import { readFile, writeFile } from "node:fs/promises";
+import { parseArgs } from "node:util";
+import { close, runtimes } from "./runtimes.js";
+
+const { values: options } = parseArgs({ options: { only: { type: "string" }, update: { type: "boolean", default: false } } });
+const wanted = options.only?.split(",");
+const unknown = wanted?.find((id) => !runtimes.some((runtime) => runtime.id === id));
+if (unknown) throw new RangeError(`"--only" expected some of ${runtimes.map(({ id }) => id).join(",")}, got ${unknown}`);
+
+const WORKERS = [1, 2, 3];
+/** How long steps are timed, after those that count. */
+const SECONDS = 1;
+const VARIANTS = ["simd", "relaxed"].flatMap((build) => [1, 2].map((threads) => ({ build, threads })));
+
+const file = new URL("expected.json", import.meta.url);
+const committed = JSON.parse(await readFile(file, "utf8"));
+/** For an update, the first runtime's hashes are what the others are held against. */
+const expected = options.update ? { ...committed, simd: "", relaxed: "" } : committed;
+const count = { same: 0, different: 0, skipped: 0 };
+
+const COLUMNS = [["runtime", 12], ["version", 17], ["build", 9], ["threads", 9], ["workers", 9], ["hash", 18], ["ms a step", 11], ["verdict", 0]];
+const print = (...cells) => console.log(cells.map((cell, c) => String(cell).padEnd(COLUMNS[c][1])).join("").trimEnd());
+
+/** One row of the table, without its verdict. */
+async function measure({ title, emulated }, ready, variant) {
+  const cells = [title, ready.version, variant.build, variant.threads, WORKERS.join(" ")];
+  try {
+    const { hash, stepMs } = await ready.run({ ...variant, workers: WORKERS, seconds: emulated ? 0 : SECONDS });
+    return { cells: [...cells, hash.slice(0, 16), emulated ? "emulated" : stepMs.toFixed(1)], hash };
+  } catch (error) {
+    return { cells: [...cells, "", ""], failure: reasonOf(error) };
+  }
+}
+
+function report({ id }, { build }, { cells, hash, failure }) {
+  if (failure) count.different += 1;
+  print(...cells, failure ? `FAILED: ${failure}` : judge(id, build, hash));
+}
+
+function judge(id, build, hash) {
+  const unfused = build === "relaxed" && committed.unfused.includes(id);
+  const name = unfused ? "simd" : build;
+  expected[name] ||= hash;
+  if (hash === expected[name]) {
+    count.same += 1;
+    return unfused ? "same as simd: this engine does not fuse" : "same";
+  }
+  count.different += 1;
+  if (hash === expected.simd) return `DIFFERS: the simd build's, so nothing was fused`;
+  return `DIFFERS: expected ${expected[name].slice(0, 16)}`;
+}
+
+/** The line of an error that says what it is; a program that fails says it among others. */
+function reasonOf({ killed, stderr, message }) {
+  if (killed) return "no answer in time";
+  const lines = (stderr || message).trim().split("\n");
+  return (lines.find((line) => /error\b/i.test(line)) ?? lines[0]).trim();
+}
+
+const began = performance.now();
+print(...COLUMNS.map(([title]) => title));
+for (const runtime of runtimes.filter(({ id }) => !wanted || wanted.includes(id))) {
+  let ready;
+  try {
+    ready = await runtime.prepare();
+  } catch (error) {
+    count.skipped += 1;
+    print(runtime.title, "", "", "", "", "", "", `skipped: ${reasonOf(error)}`);
+    continue;
+  }
+  // An emulated processor is slow and nobody times it, so its rows share the real one.
+  const together = runtime.emulated ? VARIANTS.map((variant) => measure(runtime, ready, variant)) : [];
+  for (const [index, variant] of VARIANTS.entries()) report(runtime, variant, await (together[index] ?? measure(runtime, ready, variant)));
+}
+await close();
+
+console.log(`\n${count.same} the same, ${count.different} different, ${count.skipped} runtimes skipped, ${((performance.now() - began) / 1000).toFixed(0)} s`);
+if (options.update && count.different === 0) {
+  const { simd, relaxed } = expected;
+  await writeFile(file, `${JSON.stringify({ ...committed, simd: simd || committed.simd, relaxed: relaxed || committed.relaxed }, null, 2)}\n`);
+  console.log("expected.json is written");
+}
+process.exitCode = count.different > 0 || count.same === 0 ? 1 : 0;
