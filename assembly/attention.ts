@@ -20,6 +20,9 @@
  *   h, dh (T,B,D)   u (T,B,A)   α (T,B)   context, dcontext (B,D)
  *   W, dW (A,D)     b, db (A)   v, dv (A)   c (1)
  *
+ * Rows go through (1) and through (7) to (9) in blocks that stay in the cache. Where u = 0 it is not
+ * kept: only a block of it exists at a time, and backward computes it again, to the same bits.
+ *
  * Reference: Bahdanau, Cho & Bengio, Neural Machine Translation by Jointly Learning to Align and
  * Translate, ICLR 2015, section 3.1, without the decoder's state.
  */
@@ -27,23 +30,34 @@ import { exp4, tanh4 } from "./activation";
 import { addRows, gemm, gemmBias, gemmOuter, pack, packTransposed, panelFloats } from "./gemm";
 import { flush, loadLanes, madd, storeLanes, sumLanes } from "./simd";
 
+/** Rows of a block; a step's B rows stay together. */
+const BLOCK_ROWS: i32 = 64;
+
 /** Floats of scratch that attentionForward and attentionBackward need. */
 export function attentionScratch(T: i32, B: i32, D: i32, A: i32): i32 {
-  return max(panelFloats(A, D) + panelFloats(A, 1), panelFloats(D, A) + T * B * (A + 1));
+  return panelFloats(A, D) + panelFloats(A, 1) + panelFloats(D, A) + 2 * max(B, BLOCK_ROWS) * A + T * B;
 }
 
+/** u may be 0. */
 export function attentionForward(
   context: usize, alpha: usize, u: usize,
   h: usize, W: usize, b: usize, v: usize, c: usize, scratch: usize,
   T: i32, B: i32, D: i32, A: i32,
 ): void {
-  const panels = scratch;
-  const bias = panels + (<usize>panelFloats(A, D) << 2);
-  packTransposed(panels, W, A, D);
-  pack(bias, b, 1, A);
-  gemmBias(u, h, panels, bias, T * B, A, D, A, D); // (1)
-  scores(alpha, u, v, f32.load(c), T * B, A);
-  softmaxOverTime(alpha, T, B);
+  const panels = scratch; // of Wᵀ, then b
+  const block = panels + (<usize>(panelFloats(A, D) + panelFloats(A, 1)) << 2);
+  packHidden(panels, W, b, D, A);
+  const steps = max(1, BLOCK_ROWS / B);
+  for (let t = 0; t < T; t += steps) {
+    const at = <usize>t * B;
+    const rows = min(steps, T - t) * B;
+    const u_t = u ? u + (at * A << 2) : block;
+    hidden(u_t, h + (at * D << 2), panels, rows, D, A); // (1)
+    for (let row = 0; row < rows; row++) {
+      f32.store(alpha + (at + row << 2), dot(u_t + (<usize>(row * A) << 2), v, A) + f32.load(c)); // (2)
+    }
+  }
+  softmaxOverTime(alpha, T, B); // (3)
   memory.fill(context, 0, <usize>(B * D) << 2);
   for (let t = 0; t < T; t++) {
     const at = <usize>t * B;
@@ -54,25 +68,17 @@ export function attentionForward(
   }
 }
 
-/** (1) u = tanh(u) in place, and (2), row by row. */
-function scores(e: usize, u: usize, v: usize, c: f32, M: i32, A: i32): void {
-  const whole = A & ~3;
-  for (let m = 0; m < M; m++) {
-    let score = f32x4.splat(0);
-    for (let a = 0; a < whole; a += 4) {
-      const u_m = u + (a << 2);
-      const value = tanh4(v128.load(u_m)); // (1)
-      v128.store(u_m, value);
-      score = madd(value, v128.load(v + (a << 2)), score); // (2)
-    }
-    if (whole < A) {
-      const u_m = u + (whole << 2);
-      const value = tanh4(loadLanes(u_m, A - whole));
-      storeLanes(u_m, value, A - whole);
-      score = madd(value, loadLanes(v + (whole << 2), A - whole), score);
-    }
-    f32.store(e + (<usize>m << 2), sumLanes(score) + c);
-    u += <usize>A << 2;
+function packHidden(panels: usize, W: usize, b: usize, D: i32, A: i32): void {
+  packTransposed(panels, W, A, D);
+  pack(panels + (<usize>panelFloats(A, D) << 2), b, 1, A);
+}
+
+/** (1) for M rows of h. */
+function hidden(u: usize, h: usize, panels: usize, M: i32, D: i32, A: i32): void {
+  gemmBias(u, h, panels, panels + (<usize>panelFloats(A, D) << 2), M, A, D, A, D);
+  for (let n = 0, N = M * A; n < N; n += 4) {
+    storeLanes(u, tanh4(loadLanes(u, N - n)), N - n);
+    u += 16;
   }
 }
 
@@ -95,31 +101,46 @@ function softmaxOverTime(e: usize, T: i32, B: i32): void {
   }
 }
 
-/** Add to dh, dW, db and dv. dh may be 0: the gradient of the input is not needed. */
+/**
+ * Add to dh, dW, db and dv. dh may be 0: the gradient of the input is not needed. It may be h: then it
+ * takes the place of h, and is not added to it. u may be 0 if it was for attentionForward.
+ */
 export function attentionBackward(
   dh: usize, dW: usize, db: usize, dv: usize,
-  dcontext: usize, alpha: usize, u: usize, h: usize, W: usize, v: usize, scratch: usize,
+  dcontext: usize, alpha: usize, u: usize, h: usize, W: usize, b: usize, v: usize, scratch: usize,
   T: i32, B: i32, D: i32, A: i32,
 ): void {
-  const M = T * B;
-  const dz = scratch; // (T,B,A)
-  const de = dz + (<usize>(M * A) << 2); // (T,B)
-  const panels = de + (<usize>M << 2);
+  const steps = max(1, BLOCK_ROWS / B);
+  const panels = scratch; // of Wᵀ and b for (1), then of W for (8)
+  const inputPanels = panels + (<usize>(panelFloats(A, D) + panelFloats(A, 1)) << 2);
+  const block = inputPanels + (<usize>panelFloats(D, A) << 2);
+  const dz = block + (<usize>(max(B, BLOCK_ROWS) * A) << 2);
+  const de = dz + (<usize>(max(B, BLOCK_ROWS) * A) << 2); // (T,B)
+  if (!u) packHidden(panels, W, b, D, A);
+  if (dh) pack(inputPanels, W, A, D);
   for (let t = 0; t < T; t++) {
     for (let row = 0; row < B; row++) {
       const tb = <usize>t * B + row;
-      const dcontext_b = dcontext + (<usize>(row * D) << 2);
-      f32.store(de + (tb << 2), dot(dcontext_b, h + (tb * D << 2), D)); // (5)
-      if (dh) addScaled(dh + (tb * D << 2), dcontext_b, f32.load(alpha + (tb << 2)), D); // (8)
+      f32.store(de + (tb << 2), dot(dcontext + (<usize>(row * D) << 2), h + (tb * D << 2), D)); // (5)
     }
   }
   scoresBackward(de, alpha, T, B);
-  tanhBackward(dz, dv, de, u, v, M, A);
-  addRows(db, dz, M, A, A); // (7)
-  gemmOuter(dW, dz, h, M, A, D, D, A, D); // (9)
-  if (dh) {
-    pack(panels, W, A, D);
-    gemm(dh, dz, panels, M, D, A, D, A, true); // (8)
+  for (let t = 0; t < T; t += steps) {
+    const at = <usize>t * B;
+    const rows = min(steps, T - t) * B;
+    const h_t = h + (at * D << 2);
+    const u_t = u ? u + (at * A << 2) : block;
+    if (!u) hidden(u_t, h_t, panels, rows, D, A); // (1)
+    tanhBackward(dz, dv, de + (at << 2), u_t, v, rows, A);
+    addRows(db, dz, rows, A, A); // (7)
+    gemmOuter(dW, dz, h_t, rows, A, D, D, A, D); // (9)
+    if (!dh) continue;
+    const dh_t = dh + (at * D << 2);
+    if (dh == h) memory.fill(dh_t, 0, <usize>(rows * D) << 2);
+    for (let row = 0; row < rows; row++) {
+      addScaled(dh_t + (<usize>(row * D) << 2), dcontext + (<usize>(row % B * D) << 2), f32.load(alpha + (at + row << 2)), D); // (8)
+    }
+    gemm(dh_t, dz, inputPanels, rows, D, A, D, A, true); // (8)
   }
 }
 

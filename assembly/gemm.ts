@@ -86,6 +86,11 @@ export function gemmPair(
   product(C, bias, A, A2, panels, M, N, K, K2, second ? K2 : 0, ldc, lda, lda2, false);
 }
 
+/** (1) C += A · B', B' (K,N) being what lies below the first `skip` rows of panels of (skip+K,N). */
+export function gemmBelow(C: usize, A: usize, panels: usize, skip: i32, M: i32, N: i32, K: i32, ldc: i32, lda: i32): void {
+  product(C, 0, A, 0, panels + (<usize>skip << 6), M, N, K, skip, 0, ldc, lda, 0, true);
+}
+
 /** `used` is K2, or 0 where A2 counts as zero. */
 function product(
   C: usize, bias: usize, A: usize, A2: usize, panels: usize,

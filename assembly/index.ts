@@ -10,14 +10,14 @@
  * pointers are byte addresses. The gradient of v is dv. A forward kernel assigns its outputs, a
  * backward kernel adds to its gradients. Kernels trust their arguments: TypeScript checks them once.
  */
-export { panelFloats, pack, packTransposed, gemm, gemmBias, gemmPair, gemmOuter, addRows } from "./gemm";
+export { panelFloats, pack, packTransposed, gemm, gemmBias, gemmPair, gemmBelow, gemmOuter, addRows } from "./gemm";
 export {
   lstmRow, lstmForwardScratch, lstmForward, lstmPack, lstmStepFloats, lstmStep,
   lstmGradientFloats, lstmBackwardScratch, lstmBackward, lstmInputScratch, lstmInput, lstmGradients,
 } from "./lstm";
 export { attentionScratch, attentionForward, attentionBackward } from "./attention";
 export { denseScratch, denseForward, denseBackward } from "./dense";
-export { dropoutForward, dropoutBackward, uniform, philox } from "./random";
+export { dropout, uniform, philox } from "./random";
 export { softmax, softmaxCrossEntropy, mse, huber } from "./loss";
 export { proximal, clipNorm, adam, sgd } from "./optimizer";
 export { latticeEncode, latticeAdd, latticeMean, applyUpdate, average32 } from "./aggregate";

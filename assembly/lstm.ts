@@ -34,12 +34,12 @@
  * border. c0 = 0 says that the block is the first, and both states are zero. Sums over time run in
  * the backward pass's order, from the last step walked to the first, so that blocks change no bit.
  */
-import { addRows, gemm, gemmOuter, gemmPair, oddLines, panelFloats } from "./gemm";
+import { addRows, gemm, gemmBelow, gemmOuter, gemmPair, oddLines, panelFloats } from "./gemm";
 import { flush, madd, loadLanes, storeLanes } from "./simd";
 import { sigmoid12, tanh4 } from "./activation";
 
-/** Rows that one pass of (8) should have: fewer are not worth a pass over dW and dR. */
-const GRADIENT_ROWS: i32 = 32;
+/** Rows that a product over several steps should have: fewer are not worth a pass over W, or over dW and dR. */
+const PRODUCT_ROWS: i32 = 32;
 
 @inline
 function padded(H: i32): i32 {
@@ -72,13 +72,24 @@ export function lstmForward(
   const cellStep = <usize>B * padded(H) << 2;
   const outputStep = <usize>B * ldy << 2;
   const inputStep = <usize>B * I << 2;
-  for (let step = 0; step < T; step++) {
-    const t = <usize>(reverse ? T - 1 - step : step);
-    const before = reverse ? t + 1 : t - 1;
-    const gates_t = gates + t * gatesStep;
-    const c_before = step > 0 ? c + before * cellStep : c0;
-    gemmPair(gates_t, packedBias, x + t * inputStep, y + before * outputStep, panels, B, columns, I, H, c_before != 0, row, I, ldy); // (1)
-    cellForward(y + t * outputStep, gates_t, c + t * cellStep, c_before, B, H, ldy, row);
+  // With fewer rows a step than a product should have, the input's part is done for several steps at once.
+  const steps = max(1, PRODUCT_ROWS / B);
+  for (let begin = 0; begin < T; begin += steps) {
+    const end = min(T, begin + steps);
+    if (steps > 1) {
+      const t = <usize>(reverse ? T - end : begin); // the least of them
+      gemmPair(gates + t * gatesStep, packedBias, x + t * inputStep, 0, panels, B * (end - begin), columns, I, H, false, row, I, 0); // (1)
+    }
+    for (let step = begin; step < end; step++) {
+      const t = <usize>(reverse ? T - 1 - step : step);
+      const before = reverse ? t + 1 : t - 1;
+      const gates_t = gates + t * gatesStep;
+      const h0 = y + before * outputStep;
+      const c_before = step > 0 ? c + before * cellStep : c0;
+      if (steps == 1) gemmPair(gates_t, packedBias, x + t * inputStep, h0, panels, B, columns, I, H, c_before != 0, row, I, ldy); // (1)
+      else if (c_before) gemmBelow(gates_t, h0, panels, I, B, columns, H, row, ldy); // (1)
+      cellForward(y + t * outputStep, gates_t, c + t * cellStep, c_before, B, H, ldy, row);
+    }
   }
 }
 
@@ -173,7 +184,7 @@ export function lstmBackward(
   const inputStep = <usize>B * I << 2;
   const sign = reverse ? 1 : -1; // where the next row of (8) lies: from the last step walked to the first
   const lastRow: usize = reverse ? 0 : <usize>B - 1; // of the B rows of a step, the first of (8)
-  const steps = max(1, GRADIENT_ROWS / B);
+  const steps = max(1, PRODUCT_ROWS / B);
   for (let end = T; end > 0; end -= steps) {
     const begin = max(0, end - steps);
     for (let step = end - 1; step >= begin; step--) {
@@ -251,16 +262,26 @@ function cellBackward(
   }
 }
 
-/** One panel of Wᵀ, W (4H,K), columns in gate order: the gates of the units j to j + 3. */
+/** One panel of Wᵀ, W (4H,K), columns in gate order: the gates of the units j to j + 3, four by four transposed. */
 function packGates(panel: usize, W: usize, K: i32, H: i32, j: i32): void {
-  for (let k = 0; k < K; k++) {
-    for (let g = 0; g < 4; g++) {
-      for (let l = 0; l < 4; l++) {
-        const value: f32 = j + l < H ? f32.load(W + ((<usize>(g * H + j + l) * K + k) << 2)) : 0;
-        f32.store(panel + ((g * 4 + l) << 2), value);
-      }
+  const rowBytes = <usize>K << 2;
+  for (let g = 0; g < 4; g++) {
+    const first = W + <usize>(g * H + j) * rowBytes;
+    for (let k = 0; k < K; k += 4) {
+      const at = first + (<usize>k << 2);
+      const rest = K - k;
+      const a = loadLanes(at, rest);
+      const b = j + 1 < H ? loadLanes(at + rowBytes, rest) : f32x4.splat(0);
+      const c = j + 2 < H ? loadLanes(at + 2 * rowBytes, rest) : f32x4.splat(0);
+      const d = j + 3 < H ? loadLanes(at + 3 * rowBytes, rest) : f32x4.splat(0);
+      const ab01 = v128.shuffle<f32>(a, b, 0, 4, 1, 5), ab23 = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
+      const cd01 = v128.shuffle<f32>(c, d, 0, 4, 1, 5), cd23 = v128.shuffle<f32>(c, d, 2, 6, 3, 7);
+      const to = panel + (<usize>k << 6) + (g << 4);
+      v128.store(to, v128.shuffle<f32>(ab01, cd01, 0, 1, 4, 5));
+      if (rest > 1) v128.store(to, v128.shuffle<f32>(ab01, cd01, 2, 3, 6, 7), 64);
+      if (rest > 2) v128.store(to, v128.shuffle<f32>(ab23, cd23, 0, 1, 4, 5), 128);
+      if (rest > 3) v128.store(to, v128.shuffle<f32>(ab23, cd23, 2, 3, 6, 7), 192);
     }
-    panel += 64;
   }
 }
 
@@ -271,8 +292,9 @@ function packFromGates(panels: usize, W: usize, N: i32, H: i32): void {
       for (let g = 0; g < 4; g++) {
         for (let l = 0; l < 4; l++) {
           const row = W + ((<usize>(g * H + j + l) * N + p) << 2);
-          for (let n = 0; n < 16; n++) {
-            f32.store(panels + (n << 2), j + l < H && p + n < N ? f32.load(row + (n << 2)) : 0);
+          for (let n = 0; n < 16; n += 4) {
+            const rest = j + l < H ? N - p - n : 0;
+            v128.store(panels + (n << 2), rest > 0 ? loadLanes(row + (n << 2), rest) : f32x4.splat(0));
           }
           panels += 64;
         }

@@ -71,33 +71,16 @@ export function uniform(y: usize, N: i32, low: f32, high: f32, seedLow: u32, see
 
 /**
  * Inverted dropout: y_n = x_n / (1 - rate) where word n of the stream is at least rate · 2^32, else 0.
- * y may be x. Reference: Srivastava et al., Dropout, JMLR 2014.
+ * y may be x. It is linear in each element, so its backward pass is the same call with dy for x.
+ * Reference: Srivastava et al., Dropout, JMLR 2014.
  */
-export function dropoutForward(y: usize, x: usize, N: i32, rate: f64, seedLow: u32, seedHigh: u32, stream: u32): void {
+export function dropout(y: usize, x: usize, N: i32, rate: f64, seedLow: u32, seedHigh: u32, stream: u32): void {
   const scale = f32x4.splat(<f32>(1 / (1 - rate)));
   const threshold = i32x4.splat(<u32>(rate * 4294967296));
   for (let n = 0; n < N; n += 4) {
-    const kept = keptLanes(n, threshold, seedLow, seedHigh, stream);
+    if ((n & 15) == 0) philox(group, n >> 2, 0, stream, 0, seedLow, seedHigh);
+    const kept = i32x4.ge_u(v128.load(group + ((n & 15) << 2)), threshold); // (3)
     const at = <usize>n << 2;
     storeLanes(y + at, v128.and(kept, f32x4.mul(scale, loadLanes(x + at, N - n))), N - n);
   }
-}
-
-/** dx += dy / (1 - rate) where the forward pass of the same arguments kept the element. */
-export function dropoutBackward(dx: usize, dy: usize, N: i32, rate: f64, seedLow: u32, seedHigh: u32, stream: u32): void {
-  const scale = f32x4.splat(<f32>(1 / (1 - rate)));
-  const threshold = i32x4.splat(<u32>(rate * 4294967296));
-  for (let n = 0; n < N; n += 4) {
-    const kept = keptLanes(n, threshold, seedLow, seedHigh, stream);
-    const at = <usize>n << 2;
-    const gradient = v128.and(kept, f32x4.mul(scale, loadLanes(dy + at, N - n)));
-    storeLanes(dx + at, f32x4.add(loadLanes(dx + at, N - n), gradient), N - n);
-  }
-}
-
-/** All ones in the lanes of the elements n to n + 3 that are kept. n is a multiple of 4, and n & ~15 comes first. */
-@inline
-function keptLanes(n: i32, threshold: v128, seedLow: u32, seedHigh: u32, stream: u32): v128 {
-  if ((n & 15) == 0) philox(group, n >> 2, 0, stream, 0, seedLow, seedHigh);
-  return i32x4.ge_u(v128.load(group + ((n & 15) << 2)), threshold); // (3)
 }

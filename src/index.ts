@@ -12,6 +12,7 @@
 export { parseSpec, type HeadSpec, type LayerSpec, type ModelSpec, type ModelSpecInput } from "./model/spec.ts";
 export { layoutOf, type Layout, type Parameter } from "./model/layout.ts";
 export { initialParameters, Network, type Loss, type Machinery } from "./model/network.ts";
+export { blockStepsFor, largestBatch, planOf, type Plan, type PlanOptions, type Region } from "./model/plan.ts";
 export { adam, predictAll, Trainer, type Examples, type Fitted, type Training } from "./model/trainer.ts";
 export { Model } from "./model/model.ts";
 export {

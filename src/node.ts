@@ -8,7 +8,7 @@ import { isMainThread, parentPort, Worker, workerData } from "node:worker_thread
 import type { Source } from "./data/source.ts";
 import { Partner, serve, type Place, type Thread } from "./kernels/partner.ts";
 import type { PartnerOptions } from "./kernels/web.ts";
-import { Bench, type FitJob, type FitResult, type Pool, type PredictJob } from "./tasks/pool.ts";
+import { Bench, type BenchOptions, type FitJob, type FitResult, type Pool, type PredictJob } from "./tasks/pool.ts";
 
 export type { FitJob, Partner, PartnerOptions, Pool, PredictJob };
 
@@ -29,7 +29,7 @@ type Answer = { readonly result: FitResult | Float32Array } | { readonly error: 
  * A pool of `size` threads, each with WebAssembly instances of its own. Data in SharedArrayBuffers is
  * not copied to them.
  */
-export function threadPool(size: number): Pool {
+export function threadPool(size: number, options: BenchOptions = {}): Pool {
   if (!Number.isInteger(size) || size < 1) throw new RangeError(`"workers" expected integer >= 1, got ${size}`);
   const waiting: Ticket[] = [];
   const idle: Worker[] = [];
@@ -52,7 +52,7 @@ export function threadPool(size: number): Pool {
     busy.clear();
   };
   const workers = Array.from({ length: size }, () => {
-    const worker = new Worker(new URL(import.meta.url), { workerData: BENCH });
+    const worker = new Worker(new URL(import.meta.url), { workerData: { role: BENCH, options } });
     worker.on("message", (answer: Answer) => {
       const ticket = busy.get(worker);
       busy.delete(worker);
@@ -126,8 +126,8 @@ export function folderSource(folder: string): Source {
   return Object.assign(read, { place: folder });
 }
 
-if (!isMainThread && workerData === BENCH) {
-  const bench = new Bench();
+if (!isMainThread && workerData?.role === BENCH) {
+  const bench = new Bench(workerData.options);
   parentPort!.on("message", async (job: FitJob | PredictJob) => {
     let answer: Answer;
     try {

@@ -4,7 +4,7 @@
  *
  *     const memory = new Memory();
  *     const y = memory.output(4), x = memory.input([1, 2, 3, 4]);
- *     memory.run((wasm) => wasm.dropoutForward(y, x, 4, …));
+ *     memory.run((wasm) => wasm.dropout(y, x, 4, …));
  *     expect(memory.read(y)).toEqual(…);
  */
 import { readFileSync } from "node:fs";

@@ -15,13 +15,13 @@ const built = <Module>(name: string): Promise<Module> => {
 };
 
 describe("worker threads", () => {
-  test("any number of them gives the same bits as none", async () => {
+  test("any number of them gives the same bits as none, in blocks of time too", async () => {
     const { threadPool } = await built<typeof node>("node.js");
     const { resolve, run } = await built<typeof import("../src/tasks/run.ts")>("tasks/run.js");
     const options: run.RunOptions = { task: "turbofan", seed: 5, compare: true, factories: 3, rounds: 2, localEpochs: 1, batch: 16 };
     const prepared = await resolve(options, memorySource(turbofanFiles("FD001")));
     const outcomes = [];
-    for (const pool of [inlinePool(), threadPool(1), threadPool(2), threadPool(5)]) {
+    for (const pool of [inlinePool(), threadPool(1), threadPool(2, { blockSteps: 7 }), threadPool(5)]) {
       const { summary, checkpoint, onnx } = await run(prepared, { pool });
       await pool.close();
       outcomes.push({ summary: { ...summary, wallSeconds: 0 }, checkpoint, onnx });

@@ -3,6 +3,9 @@
  * What the commands need of the rest of the project, in one place: a test hands in another engine.
  * The real one is loaded when it is asked for, so that such a test does not load it.
  */
+import type * as checkpoint from "../model/checkpoint.ts";
+import type * as plan from "../model/plan.ts";
+import type * as spec from "../model/spec.ts";
 import type * as node from "../node.ts";
 import type * as onnx from "../onnx/inspect.ts";
 import type { Task } from "../tasks/task.ts";
@@ -17,16 +20,25 @@ export interface Engine {
   readonly exportRun: typeof run.exportRun;
   readonly inspectOnnx: typeof onnx.inspectOnnx;
   readonly formatInspection: typeof onnx.formatInspection;
+  readonly parseSpec: typeof spec.parseSpec;
+  readonly decodeCheckpoint: typeof checkpoint.decodeCheckpoint;
+  readonly planOf: typeof plan.planOf;
+  readonly largestBatch: typeof plan.largestBatch;
+  readonly blockStepsFor: typeof plan.blockStepsFor;
+  readonly predictionBatch: typeof plan.predictionBatch;
   readonly folderSource: typeof node.folderSource;
   readonly threadPool: typeof node.threadPool;
   readonly loadOnnxRunner: typeof loadOnnxRunner;
 }
 
 export async function loadEngine(): Promise<Engine> {
-  const [{ tasks, resolve, run, evaluateRun, exportRun }, { inspectOnnx, formatInspection }, { folderSource, threadPool }] = await Promise.all([
+  const [run, inspection, { folderSource, threadPool }, { parseSpec }, { decodeCheckpoint }, plan] = await Promise.all([
     import("../tasks/run.ts"),
     import("../onnx/inspect.ts"),
     import("../node.ts"),
+    import("../model/spec.ts"),
+    import("../model/checkpoint.ts"),
+    import("../model/plan.ts"),
   ]);
-  return { tasks, resolve, run, evaluateRun, exportRun, inspectOnnx, formatInspection, folderSource, threadPool, loadOnnxRunner };
+  return { ...run, ...inspection, ...plan, folderSource, threadPool, parseSpec, decodeCheckpoint, loadOnnxRunner };
 }

@@ -67,8 +67,8 @@ export async function withModel<T>(path: string, act: () => T | Promise<T>): Pro
   }
 }
 
-function readJson(path: string): Json {
-  return parseJson(readFileSync(path, "utf8"), path);
+export function readJson(path: string, place = path): Json {
+  return parseJson(readFileSync(path, "utf8"), place);
 }
 
 function parseJson(text: string, place: string): Json {

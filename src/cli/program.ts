@@ -12,6 +12,7 @@ import { loadEngine, type Engine } from "./engine.ts";
 import { evaluate, type EvaluateOptions } from "./evaluate.ts";
 import { exportModel } from "./export.ts";
 import { inspect } from "./inspect.ts";
+import { plan, type PlanOptions } from "./plan.ts";
 import { train, type TrainOptions } from "./train.ts";
 
 export interface Io {
@@ -60,6 +61,8 @@ function describe(io: Io, engine: Engine, perform: Perform): Command {
   const workers = new Option("--workers <N>", "how many factories train at the same time; the result is the same for any number")
     .argParser(integer(1, MAX_WORKERS))
     .default(Math.min(availableParallelism(), MAX_WORKERS), "number of cores");
+  const block = new Option("--block <STEPS>", "keep the gates of so many time steps and compute the others again: less memory, about 1.3 times the time, the same result")
+    .argParser(integer(1, 1_000_000));
 
   program
     .command("train")
@@ -70,6 +73,7 @@ function describe(io: Io, engine: Engine, perform: Perform): Command {
     .option("--rounds <R>", "rounds of the federation", integer(1, 1_000_000))
     .option("--local-epochs <E>", "epochs a factory trains in a round", integer(1, 10_000))
     .option("--batch <B>", "windows in a gradient step", integer(1, 65_536))
+    .addOption(block)
     .option("--seed <S>", "from which all randomness follows", integer(0, 2 ** 32 - 1), 1)
     .option("--subset <NAME>", "which part of a data set that has several (turbofan: FD001 to FD004)")
     .addOption(new Option("--build <NAME>", "of the kernels: simd gives the same bits in every runtime, relaxed is faster (default: simd)").choices(BUILDS))
@@ -102,6 +106,16 @@ function describe(io: Io, engine: Engine, perform: Perform): Command {
     .argument("<FILE.onnx>")
     .option("--json", "print JSON", false)
     .action((file: string, options: { json: boolean }) => perform(inspect(file, options, io, engine)));
+
+  program
+    .command("plan")
+    .description("print the memory that training a model takes, and the largest batch that fits into a limit")
+    .argument("<SPEC>", "a JSON file with a model spec, a run folder, a checkpoint, or a task")
+    .option("--batch <B>", "windows in a gradient step", integer(1, 65_536), 32)
+    .addOption(block)
+    .option("--limit <MIB>", "of memory", integer(1, 4096), 256)
+    .option("--json", "print JSON", false)
+    .action((spec: string, options: PlanOptions) => perform(plan(spec, options, io, engine)));
 
   return program;
 }

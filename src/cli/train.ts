@@ -21,6 +21,8 @@ export interface TrainOptions {
   readonly rounds?: number;
   readonly localEpochs?: number;
   readonly batch?: number;
+  /** Of how many time steps the gates are kept; changes no bit, so it is not part of the configuration. */
+  readonly block?: number;
   readonly seed: number;
   readonly subset?: string;
   readonly build?: BuildName;
@@ -44,7 +46,7 @@ const files: readonly (readonly [string, string])[] = [
 
 export async function train(task: string, options: TrainOptions, io: Io, engine: Engine): Promise<number> {
   const began = io.nowMs();
-  const { workers, out, json, data, ...runOptions } = options;
+  const { workers, out, json, data, block, ...runOptions } = options;
   const say = json ? io.stderr : io.stdout;
   if (out !== undefined) checkFolder(out, io);
 
@@ -54,7 +56,7 @@ export async function train(task: string, options: TrainOptions, io: Io, engine:
   say(`${describe(prepared.config, workers)}\n`);
   if (checkpoint) say(`resuming ${shown} after round ${folder.records.length}\n`);
 
-  const result = await runInterruptibly(prepared, { folder, checkpoint, workers, say }, io, engine);
+  const result = await runInterruptibly(prepared, { folder, checkpoint, workers, block, say }, io, engine);
   if (result === null) {
     const rounds = folder.records.length;
     say("\n");
@@ -80,11 +82,12 @@ interface RunParts {
   readonly folder: RunFolder;
   readonly checkpoint: Uint8Array | undefined;
   readonly workers: number;
+  readonly block: number | undefined;
   readonly say: (text: string) => void;
 }
 
 /** The result, or null where the person interrupted. Completed rounds are in the folder either way. */
-async function runInterruptibly(prepared: Prepared, { folder, checkpoint, workers, say }: RunParts, io: Io, engine: Engine) {
+async function runInterruptibly(prepared: Prepared, { folder, checkpoint, workers, block, say }: RunParts, io: Io, engine: Engine) {
   const interruption = new AbortController();
   const interrupted = new Promise<null>((done) => interruption.signal.addEventListener("abort", () => done(null)));
   io.onInterrupt(() => interruption.abort());
@@ -94,7 +97,7 @@ async function runInterruptibly(prepared: Prepared, { folder, checkpoint, worker
     if (event.kind === "round") folder.append(event.record, event.checkpoint);
     progress(event);
   };
-  const pool = engine.threadPool(workers);
+  const pool = engine.threadPool(workers, { blockSteps: block });
   try {
     const resume = checkpoint && { round: folder.records.length, checkpoint, bytes: folder.records.at(-1)!.bytes };
     const runOnnx = await engine.loadOnnxRunner();
@@ -164,8 +167,8 @@ function describe({ task, factories, rounds, localEpochs, batch, seed, build }: 
 
 /** What the person typed, with the folder. */
 function resumeCommand(task: string, options: TrainOptions, out: string): string {
-  const { data, factories, rounds, localEpochs, batch, seed, subset, build, compare } = options;
-  const given = Object.entries({ data, factories, rounds, "local-epochs": localEpochs, batch, seed, subset, build, out })
+  const { data, factories, rounds, localEpochs, batch, block, seed, subset, build, compare } = options;
+  const given = Object.entries({ data, factories, rounds, "local-epochs": localEpochs, batch, block, seed, subset, build, out })
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `--${name} ${quote(String(value))}`);
   return ["millwright train", task, ...given, ...(compare ? ["--compare"] : [])].join(" ");

@@ -100,4 +100,5 @@ function sharedMemory(): { memory: WebAssembly.Memory; maximum: number } {
   }
 }
 
-const align = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+/** Where a block may begin, at this byte or behind. */
+export const align = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;

@@ -8,9 +8,9 @@
  *
  *     idle ──this thread──► called ──partner──► running ──partner──► idle, or failed
  *
- * Atomics order everything else: whoever sees the state change sees what was written before it. A call
- * lasts milliseconds at most and calls follow each other closely, so each side looks at the state for
- * some microseconds before it sleeps on it.
+ * Atomics order everything else: whoever sees the state change sees what was written before it. Calls
+ * last some milliseconds and follow each other closely, so each side looks at the state for a while
+ * before it sleeps on it.
  *
  * Which thread ran a call does not show in its result, so neither does the partner.
  */
@@ -19,7 +19,10 @@ import type { WasmExports } from "#wasm";
 import type { Build } from "./build.ts";
 import { Kernels } from "./kernels.ts";
 
-/** Kernels that a partner runs, by their place: the number is what travels. */
+/**
+ * Kernels that a partner runs, by their place: the number is what travels. They write nowhere but where
+ * their arguments point, so both threads may be in one at a time; dropout, with its static words, is none.
+ */
 const CALLS = ["lstmForward", "lstmBackward", "lstmGradients", "lstmInput"] as const;
 export type Call = (typeof CALLS)[number];
 export type Arguments<K extends Call> = Parameters<WasmExports[K]>;
@@ -27,7 +30,11 @@ export type Arguments<K extends Call> = Parameters<WasmExports[K]>;
 const IDLE = 0, CALLED = 1, RUNNING = 2, FAILED = 3, CLOSED = 4;
 const STATE = 0, KERNEL = 16, ARGUMENTS = 17, WORDS = 48;
 
-/** Looks at the state before sleeping on it: longer than two halves of the same work differ, shorter than what only one thread does. */
+/**
+ * Looks at the state before sleeping on it, some 40 microseconds. Looking on for milliseconds gains little
+ * where both threads have a core, and where they share one it keeps the other from its work: a small
+ * network's step was measured to take 50 times as long.
+ */
 const LOOKS = 5_000;
 const SLEEP_MS = 1000;
 const SLEEPS = 30;

@@ -8,11 +8,9 @@
  */
 import { stateOf } from "./metrics.ts";
 import { initialParameters, Network, type Machinery } from "./network.ts";
+import { predictionBatch } from "./plan.ts";
 import { parseSpec, type ModelSpec, type ModelSpecInput } from "./spec.ts";
 import { predictAll, Trainer, type Examples, type Fitted, type Training } from "./trainer.ts";
-
-/** Windows in one pass at inference: enough to keep the kernels busy, small enough for the cache. */
-const PREDICT_BATCH = 32;
 
 export class Model {
   readonly spec: ModelSpec;
@@ -23,7 +21,7 @@ export class Model {
   #inference: Network | undefined;
 
   /**
-   * @param options parameters to start from, or a seed for initial ones; the build of the kernels and a partner
+   * @param options parameters to start from, or a seed for initial ones; the build of the kernels, a partner, blocks of time
    * @throws RangeError for an impossible spec or parameters of another length
    */
   constructor(spec: ModelSpecInput | ModelSpec, options: { readonly parameters?: Float32Array; readonly seed?: number | string } & Machinery = {}) {
@@ -32,7 +30,7 @@ export class Model {
     const { parameters = initial } = options;
     if (parameters.length !== initial.length) throw new RangeError(`"parameters" expected ${initial.length} numbers for this spec, got ${parameters.length}`);
     this.parameters = parameters.slice();
-    this.#machinery = { build: options.build, partner: options.partner };
+    this.#machinery = { build: options.build, partner: options.partner, blockSteps: options.blockSteps };
   }
 
   /** Train on scaled windows. The same examples, settings and stream give the same bits. */
@@ -83,7 +81,7 @@ export class Model {
     const { steps, features } = this.spec.input;
     const count = inputs.length / (steps * features);
     if (!Number.isInteger(count)) throw new RangeError(`inputs expected whole windows of ${steps} x ${features} values, got ${inputs.length} values`);
-    this.#inference ??= new Network(this.spec, { batch: PREDICT_BATCH, training: false, ...this.#machinery });
+    this.#inference ??= new Network(this.spec, { batch: predictionBatch(this.spec), training: false, ...this.#machinery });
     this.#inference.parameters.set(this.parameters);
     return predictAll(this.#inference, inputs, count);
   }

@@ -2,16 +2,17 @@
  * @module
  * A model in kernel memory: parameters, stages, and one forward and backward pass over a batch.
  *
- * All memory is planned when the network is built, for one batch size; only a trainer adds its moments,
- * once. A network built for inference has no gradients and no dropout stages; there is
- * no mode to switch and none to forget.
+ * All memory is planned when the network is built, for one batch size, its trainer's moments included
+ * (plan.ts). A network built for inference has no gradients and no dropout stages; there is no mode to
+ * switch and none to forget.
  */
 import type { Build } from "../kernels/build.ts";
 import { Kernels } from "../kernels/kernels.ts";
 import type { Partner } from "../kernels/partner.ts";
 import { random } from "../kernels/random.ts";
-import { buildDense, buildStage, type Mask, type Signal, type Site, type Stage } from "./layer.ts";
+import type { Mask } from "./layer.ts";
 import { layoutOf, type Layout } from "./layout.ts";
+import { assemble, type Assembly, type Plan, type PlanOptions, type Pointers } from "./plan.ts";
 import { outputs, parseSpec, type ModelSpec } from "./spec.ts";
 
 /** What a batch is judged by. */
@@ -24,8 +25,8 @@ export interface Loss {
   readonly huberDelta?: number;
 }
 
-/** How the kernels run. What is computed with a partner is the same bits as without. */
-export interface Machinery {
+/** How the kernels run. A partner and blocks of time do not change a bit of what they compute. */
+export interface Machinery extends Pick<PlanOptions, "blockSteps"> {
   /** Default: the partner's, or simd. */
   readonly build?: Build;
   /** A second thread for bidirectional layers; the network then lies in the partner's memory until that is given up. */
@@ -41,11 +42,11 @@ export class Network {
   /** The largest number of windows in one pass. */
   readonly batch: number;
   readonly training: boolean;
-  readonly #partner: Partner | undefined;
-  readonly #pointers: { parameters: number; gradients: number; targets: number; probabilities: number; classWeights: number };
-  readonly #input: Signal;
-  readonly #stages: Stage[];
-  readonly #gradientSpans: [pointer: number, floats: number][] = [];
+  /** Where everything lies in memory. */
+  readonly plan: Plan;
+  readonly #pointers: Pointers;
+  readonly #input: Assembly["input"];
+  readonly #stages: Assembly["stages"];
 
   /**
    * @param spec checked by parseSpec
@@ -56,72 +57,13 @@ export class Network {
     this.layout = layoutOf(this.spec);
     this.batch = options.batch;
     this.training = options.training;
-    if (!Number.isInteger(options.batch) || options.batch < 1) throw new RangeError(`"batch" expected integer >= 1, got ${options.batch}`);
     this.kernels = kernelsFor(options);
-    this.#partner = options.partner;
-
-    const P = this.layout.length;
-    const O = outputs(this.spec.head);
-    const floats = (count: number) => this.kernels.allocate(4 * count);
-    this.#pointers = {
-      parameters: floats(P),
-      gradients: options.training ? floats(P) : 0,
-      targets: floats(this.batch),
-      probabilities: floats(this.batch * O),
-      classWeights: floats(O),
-    };
-    this.#input = {
-      value: floats(this.spec.input.steps * this.batch * this.spec.input.features),
-      gradient: 0,
-      features: this.spec.input.features,
-      sequence: true,
-      directions: 1,
-    };
-    this.#stages = this.#build(floats);
-  }
-
-  #build(floats: (count: number) => number): Stage[] {
-    const { steps } = this.spec.input;
-    let scratchFloats = 0;
-    let scratchPointer = 0;
-    const site = (index: number, prefix: string): Site => {
-      const row = (name: string) => {
-        const parameter = this.layout.parameters.find((candidate) => candidate.name === prefix + name);
-        if (!parameter) throw new Error(`the layout has no parameter "${prefix + name}"`);
-        return 4 * parameter.offset;
-      };
-      return {
-        kernels: this.kernels,
-        partner: this.#partner,
-        training: this.training,
-        steps,
-        batch: this.batch,
-        index,
-        floats,
-        weight: (name) => this.#pointers.parameters + row(name),
-        gradient: (name) => (this.training ? this.#pointers.gradients + row(name) : 0),
-        signal: (features, sequence, directions = 1) => {
-          const count = (sequence ? steps : 1) * this.batch * features;
-          const value = floats(count);
-          const gradient = this.training ? floats(count) : 0;
-          if (gradient) this.#gradientSpans.push([gradient, count]);
-          return { value, gradient, features, sequence, directions };
-        },
-        scratch: (count) => {
-          scratchFloats = Math.max(scratchFloats, count);
-          return () => scratchPointer;
-        },
-      };
-    };
-    const stages: Stage[] = [];
-    let signal = this.#input;
-    this.spec.layers.forEach((layer, index) => {
-      stages.push(buildStage(layer, signal, site(index, `${index}.`)));
-      signal = stages[index].output;
-    });
-    stages.push(buildDense(outputs(this.spec.head), "linear", "head", signal, site(this.spec.layers.length, "")));
-    scratchPointer = floats(scratchFloats);
-    return stages;
+    const { plan, pointers, input, stages } = assemble(this.spec, options, this.kernels, options.partner);
+    this.kernels.allocate(plan.end - this.kernels.mark());
+    this.plan = plan;
+    this.#pointers = pointers;
+    this.#input = input;
+    this.#stages = stages;
   }
 
   /** The canonical vector, (P). Writing to it changes the model. */
@@ -134,8 +76,8 @@ export class Network {
     return this.kernels.float32(this.#pointers.gradients, this.training ? this.layout.length : 0);
   }
 
-  /** Addresses of parameters and gradients, for the optimizer's kernels. */
-  get pointers(): { readonly parameters: number; readonly gradients: number } {
+  /** Addresses of parameters, gradients and moments, for the optimizer's kernels. */
+  get pointers(): Pointers {
     return this.#pointers;
   }
 
@@ -170,7 +112,6 @@ export class Network {
   backward(targets: Float32Array, loss: Loss, mask: Mask = NO_DROPOUT): number {
     if (!this.training) throw new TypeError(`backward expected a network built with training: true`);
     const B = targets.length;
-    for (const [pointer, count] of this.#gradientSpans) this.kernels.float32(pointer, count).fill(0);
     this.gradients.fill(0);
     const value = this.#lossGradient(targets, loss);
     for (let index = this.#stages.length - 1; index >= 0; index--) this.#stages[index].backward(B, mask);

@@ -48,14 +48,10 @@ export interface Fitted {
 
 export class Trainer {
   readonly #network: Network;
-  readonly #moments: { m: number; v: number; start: number };
 
   constructor(network: Network) {
     if (!network.training) throw new TypeError(`"network" expected one built with training: true`);
     this.#network = network;
-    const bytes = 4 * network.layout.length;
-    const { kernels } = network;
-    this.#moments = { m: kernels.allocate(bytes), v: kernels.allocate(bytes), start: kernels.allocate(bytes) };
   }
 
   /**
@@ -68,7 +64,7 @@ export class Trainer {
     checkExamples(examples, network);
     checkTraining(training, network);
     const { kernels, layout } = network;
-    const { m, v, start } = this.#moments;
+    const { m, v, start } = network.pointers;
     kernels.float32(m, layout.length).fill(0);
     kernels.float32(v, layout.length).fill(0);
     kernels.float32(start, layout.length).set(network.parameters);
@@ -96,8 +92,7 @@ export class Trainer {
   #step(examples: Examples, indices: Uint32Array, training: Training, mask: Mask): number {
     const network = this.#network;
     const { wasm } = network.kernels;
-    const { parameters: w, gradients: g } = network.pointers;
-    const { m, v, start } = this.#moments;
+    const { parameters: w, gradients: g, m, v, start } = network.pointers;
     const P = network.layout.length;
     const targets = Float32Array.from(indices, (index) => examples.targets[index]);
     network.load(examples.inputs, indices);

@@ -5,6 +5,7 @@
  */
 import { loadBuild, type Build, type BuildName } from "../kernels/build.ts";
 import { Model } from "../model/model.ts";
+import type { Machinery } from "../model/network.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import type { Examples, Fitted, Training } from "../model/trainer.ts";
 
@@ -42,9 +43,17 @@ export interface Pool {
   close(): Promise<void>;
 }
 
+/** How much memory training may take; results do not depend on it. */
+export type BenchOptions = Pick<Machinery, "blockSteps">;
+
 /** Performs jobs one at a time; keeps the model of the last spec it saw, since building one costs more than a small job. */
 export class Bench {
   readonly #models = new Map<string, Model>();
+  readonly #options: BenchOptions;
+
+  constructor(options: BenchOptions = {}) {
+    this.#options = options;
+  }
 
   async fit({ spec, build, parameters, examples, training, stream }: FitJob): Promise<FitResult> {
     const model = this.#model(spec, await loadBuild(build ?? "simd"), parameters);
@@ -59,7 +68,7 @@ export class Bench {
 
   #model(spec: ModelSpec, build: Build, parameters: Float32Array): Model {
     const key = JSON.stringify([build.name, spec]);
-    const model = this.#models.get(key) ?? new Model(spec, { build });
+    const model = this.#models.get(key) ?? new Model(spec, { build, ...this.#options });
     if (!this.#models.has(key)) this.#models.clear(); // a run has one spec; the memory of another is not worth keeping
     this.#models.set(key, model);
     model.parameters.set(parameters);
@@ -68,8 +77,8 @@ export class Bench {
 }
 
 /** Everything on the calling thread, with a pause between jobs so that timers and signals get their turn. */
-export function inlinePool(): Pool {
-  const bench = new Bench();
+export function inlinePool(options?: BenchOptions): Pool {
+  const bench = new Bench(options);
   const pause = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
   return {
     size: 1,

@@ -9,17 +9,19 @@ function example(T: number, B: number, D: number, A: number): AttentionInput {
 
 const gradients = ["dh", "dW", "db", "dv"] as const;
 
-function run({ h, W, b, v, c, T, B, D, A }: AttentionInput, dcontext: ArrayLike<number>) {
+/** With `lean`, u is not kept, and the gradient of h takes the place of h. */
+function run({ h, W, b, v, c, T, B, D, A }: AttentionInput, dcontext: ArrayLike<number>, lean = false) {
   const memory = new Memory();
-  const context = memory.output(B * D), alpha = memory.output(T * B), u = memory.output(T * B * A);
-  const [h_, W_, b_, v_, c_, dcontext_] = [h, W, b, v, [c], dcontext].map((values) => memory.input(values));
+  const context = memory.output(B * D), alpha = memory.output(T * B), u = lean ? 0 : memory.output(T * B * A);
+  const [W_, b_, v_, c_, dcontext_] = [W, b, v, [c], dcontext].map((values) => memory.input(values));
+  const h_ = lean ? memory.output(h) : memory.input(h);
   const before = [T * B * D, A * D, A, A].map((length, index) => numbers(length, 20 + index));
-  const [dh, dW, db, dv] = before.map((values) => memory.output(values));
+  const [dh, dW, db, dv] = before.map((values, index) => (lean && index === 0 ? h_ : memory.output(values)));
   const scratch = memory.scratch(memory.kernels.wasm.attentionScratch(T, B, D, A));
   memory.run((wasm) => wasm.attentionForward(context, alpha, u, h_, W_, b_, v_, c_, scratch, T, B, D, A));
-  memory.run((wasm) => wasm.attentionBackward(dh, dW, db, dv, dcontext_, alpha, u, h_, W_, v_, scratch, T, B, D, A));
-  const added = [dh, dW, db, dv].map((pointer, index) => memory.read(pointer).map((value, n) => value - before[index][n]));
-  const outputs = { context: memory.read(context), alpha: memory.read(alpha), u: memory.read(u) };
+  memory.run((wasm) => wasm.attentionBackward(dh, dW, db, dv, dcontext_, alpha, u, h_, W_, b_, v_, scratch, T, B, D, A));
+  const added = [dh, dW, db, dv].map((pointer, index) => memory.read(pointer).map((value, n) => value - (pointer === h_ ? 0 : before[index][n])));
+  const outputs = { context: memory.read(context), alpha: memory.read(alpha), u: u ? memory.read(u) : undefined };
   return { ...outputs, dh: added[0], dW: added[1], db: added[2], dv: added[3] };
 }
 
@@ -31,7 +33,7 @@ describe("attention", () => {
       const actual = run(input, dcontext);
       const expected = { ...attentionForward(input), ...attentionBackward(dcontext, input) };
       for (const name of ["context", "alpha", "u", ...gradients] as const) {
-        expect(difference(actual[name], expected[name]), `${name} ${T} ${B} ${D} ${A}`).toBeLessThan(2e-6);
+        expect(difference(actual[name]!, expected[name]), `${name} ${T} ${B} ${D} ${A}`).toBeLessThan(2e-6);
       }
     }
   });
@@ -70,6 +72,16 @@ describe("attention", () => {
     expect(dh.every(Number.isFinite)).toBe(true);
   });
 
+  test("gives the same bits where u is not kept and the gradient of h takes the place of h", () => {
+    for (const [T, B, D, A] of sweep(4, [100, 6, 32, 16], [40, 5, 33, 18], [3, 65, 12, 8])) {
+      const input = example(T, B, D, A);
+      const { u: _, dh, ...kept } = run(input, numbers(B * D, 5));
+      const { u: __, dh: inPlace, ...lean } = run(input, numbers(B * D, 5), true);
+      expect(lean, `${T} ${B} ${D} ${A}`).toEqual(kept);
+      expect(difference(inPlace, dh), `dh ${T} ${B} ${D} ${A}`).toBeLessThan(1e-6); // dh was added to numbers of about 1
+    }
+  });
+
   test("leaves the gradient of the input out where it is not asked for", () => {
     const [T, B, D, A] = [7, 3, 6, 5];
     const input = example(T, B, D, A);
@@ -79,7 +91,7 @@ describe("attention", () => {
     const [dW, db, dv] = [A * D, A, A].map((length) => memory.output(new Float32Array(length)));
     const scratch = memory.scratch(memory.kernels.wasm.attentionScratch(T, B, D, A));
     memory.run((wasm) => wasm.attentionForward(context, alpha, u, h, W, b, v, c, scratch, T, B, D, A));
-    memory.run((wasm) => wasm.attentionBackward(0, dW, db, dv, dcontext, alpha, u, h, W, v, scratch, T, B, D, A));
+    memory.run((wasm) => wasm.attentionBackward(0, dW, db, dv, dcontext, alpha, u, h, W, b, v, scratch, T, B, D, A));
     expect(difference(memory.read(dW), attentionBackward(numbers(B * D, 5), input).dW)).toBeLessThan(1e-6);
   });
 

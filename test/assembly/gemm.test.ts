@@ -68,6 +68,19 @@ describe("gemm", () => {
     }
   });
 
+  test("adds a product with the lower rows of the panels", () => {
+    for (const [M, N, K, skip] of [...sweep(4), [32, 256, 64, 8], [1, 400, 100, 14]]) {
+      const A = numbers(M * K, 1), B = numbers((skip + K) * N, 2), before = numbers(M * N, 3);
+      const memory = new Memory();
+      const a = memory.input(strided(A, M, K)), b = memory.input(B), c = memory.output(strided(before, M, N));
+      const panels = memory.output(memory.kernels.wasm.panelFloats(N, skip + K));
+      memory.run((wasm) => wasm.pack(panels, b, skip + K, N));
+      memory.run((wasm) => wasm.gemmBelow(c, a, panels, skip, M, N, K, N + PADDING, K + PADDING));
+      const sum = product(A, B.subarray(skip * N), M, N, K).map((value, n) => value + before[n]);
+      expect(difference(memory.read(c), strided(Float32Array.from(sum), M, N)), `${M} ${N} ${K} ${skip}`).toBeLessThan(3e-6);
+    }
+  });
+
   test("gives a row the same bits whatever rows stand beside it", () => {
     const [N, K] = [100, 37];
     const A = numbers(5 * K, 1), B = numbers(K * N, 2);

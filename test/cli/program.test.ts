@@ -22,7 +22,7 @@ interface Plan {
 }
 
 /** A federation whose parameters after a round are the text of all rounds before it. */
-function fakeEngine(plan: Plan, interrupt: () => void, seen: { closed: number; workers: number[] }): Engine {
+function fakeEngine(plan: Plan, interrupt: () => void, seen: { closed: number; workers: number[]; pools: unknown[] }): Engine {
   return {
     tasks: (["condition", "turbofan"] as const).map((name) => ({
       name,
@@ -58,8 +58,9 @@ function fakeEngine(plan: Plan, interrupt: () => void, seen: { closed: number; w
     formatInspection: () => "opset 17",
     loadOnnxRunner: async () => undefined,
     folderSource: (folder: string) => Object.assign(async () => undefined, { place: folder }),
-    threadPool: (workers: number) => {
+    threadPool: (workers: number, options?: unknown) => {
       seen.workers.push(workers);
+      seen.pools.push(options);
       return { size: workers, close: async () => void seen.closed++ };
     },
   } as unknown as Engine;
@@ -68,7 +69,7 @@ function fakeEngine(plan: Plan, interrupt: () => void, seen: { closed: number; w
 async function millwright(line: string, plan: Plan = {}) {
   let [stdout, stderr] = ["", ""];
   let interrupt = () => {};
-  const seen = { closed: 0, workers: [] as number[] };
+  const seen = { closed: 0, workers: [] as number[], pools: [] as unknown[] };
   const io = {
     stdout: (text: string) => void (stdout += text),
     stderr: (text: string) => void (stderr += text),
@@ -115,6 +116,17 @@ describe("train", () => {
     expect(options).toEqual({ task: "turbofan", factories: 3, rounds: 2, localEpochs: 4, batch: 8, seed: 9, subset: "FD002", build: "relaxed", compare: false });
     await millwright("train condition", { resolve: (given) => void (options = given) });
     expect(options).toEqual({ task: "condition", seed: 1, compare: false });
+  });
+
+  test("blocks of time are the workers' business: they are not part of what makes a run", async () => {
+    let options;
+    const { code, stderr } = await millwright("train condition --out a --block 25", { ...interruption(3), resolve: (given) => void (options = given) });
+    expect(code).toBe(130);
+    expect(options).toEqual({ task: "condition", seed: 1, compare: false });
+    expect(stderr).toContain("resume with: millwright train condition --block 25 --seed 1 --out a\n");
+    const resumed = await millwright("train condition --out a");
+    expect(resumed).toMatchObject({ code: 0, pools: [{ blockSteps: undefined }] });
+    expect((await millwright("train condition --block 25")).pools).toEqual([{ blockSteps: 25 }]);
   });
 
   test("without --out, a finished run is left alone", async () => {

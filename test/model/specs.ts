@@ -1,0 +1,26 @@
+/** Models that use memory in every way there is. */
+import type { ModelSpecInput } from "../../src/model/spec.ts";
+
+const head = { type: "classify" as const, classes: ["HEALTHY", "DEGRADED", "CRITICAL", "FAILURE"] };
+const lstm = (hidden: number, bidirectional = false) => ({ type: "lstm" as const, hidden, bidirectional });
+const dropout = (rate: number) => ({ type: "dropout" as const, rate });
+
+export const referenceOf = (steps: number): ModelSpecInput => ({
+  input: { steps, features: 8 },
+  layers: [lstm(64, true), dropout(0.2), lstm(64, true), { type: "attention", size: 64 }, { type: "dense", units: 64 }, dropout(0.3)],
+  head,
+});
+
+export const specs: Record<string, ModelSpecInput> = {
+  "two directions, dropout, attention": {
+    input: { steps: 13, features: 3 }, head,
+    layers: [lstm(5, true), dropout(0.25), lstm(6, true), { type: "attention", size: 4 }, { type: "dense", units: 5 }, dropout(0.25)],
+  },
+  "one direction and its last state": { input: { steps: 11, features: 2 }, head: { type: "regress", unit: "h" }, layers: [lstm(7), { type: "last" }] },
+  "three layers of different widths, dropout before all of them": {
+    input: { steps: 12, features: 4 }, head,
+    layers: [dropout(0.1), lstm(9), dropout(0.2), lstm(3, true), dropout(0.3), lstm(8, true), dropout(0.2), { type: "last" }],
+  },
+  "dropout twice, between a layer and attention": { input: { steps: 9, features: 3 }, head, layers: [lstm(4, true), dropout(0.2), dropout(0.3), { type: "attention", size: 5 }] },
+  "attention on the inputs": { input: { steps: 10, features: 3 }, head, layers: [dropout(0.2), { type: "attention", size: 3 }] },
+};
