@@ -21,6 +21,8 @@ interface Block { length: number; kind: "input" | "output" | "scratch"; before: 
 
 /** The kernels' tests judge the build that MILLWRIGHT_BUILD names: simd, or relaxed where the runtime accepts it. */
 const build = await loadBuild((process.env.MILLWRIGHT_BUILD ?? "simd") as BuildName);
+/** Whether this build may round a multiplication and an addition once. */
+export const fuses = build.name === "relaxed";
 
 /** One call's memory. Blocks are counted in 32-bit words. */
 export class Memory {

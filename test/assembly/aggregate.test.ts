@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { difference, Memory, numbers, sweep } from "../memory.ts";
+import { difference, fuses, Memory, numbers, sweep } from "../memory.ts";
 
 const STEPS = 2 ** 24;
 const LARGEST = 2 ** 31 - 1;
@@ -177,7 +177,7 @@ describe("average32", () => {
     expect(mean([w], [1])).toEqual(w);
   });
 
-  test("adds clients in their order, however many a pass takes", () => {
+  test.skipIf(fuses)("adds clients in their order, however many a pass takes", () => {
     const clients = [1, 2, 3, 4, 5, 6].map((seed) => numbers(13, seed));
     const weights = Float32Array.of(0.1, 0.2, 0.3, 0.15, 0.05, 0.2);
     const one = clients.reduce((sum, w, k) => sum.map((total, p) => Math.fround(total + Math.fround(weights[k] * w[p]))), new Float32Array(13).fill(-0));
