@@ -3,8 +3,6 @@
  * unit of work, memory. Where it is not linear in the work, the sentence under the table says what
  * was measured to be the cause.
  */
-import v8 from "node:v8";
-import vm from "node:vm";
 import { accumulator } from "../build/federation/accumulator.js";
 import { numbers, prepare, trainStep } from "./builds.js";
 import { arena } from "./kernels.js";
@@ -12,10 +10,6 @@ import { median, slice, sliceOfMany } from "./measure.js";
 import { flops, shape } from "./models.js";
 import { profileSteps } from "./profile.js";
 import { bytes, percent, print, time } from "./table.js";
-
-v8.setFlagsFromString("--expose-gc");
-/** What was given up must not be counted as held. */
-const collect = vm.runInNewContext("gc");
 
 const BASE = { T: 100, I: 8, H: 64, D: 2, layers: 2, attention: true };
 const BATCH = 32;
@@ -138,12 +132,11 @@ function clients(values) {
   const lattice = Int32Array.from(parameters, (value) => 1e6 * value);
   const cells = [];
   const points = values.flatMap((K) => [["lattice", lattice], ["float32", parameters]].map(([arithmetic, update]) => {
-    const before = held();
-    const sum = accumulator(arithmetic, P);
+    const { made: sum, bytes: held } = watched(() => accumulator(arithmetic, P));
     const round = (measure) => {
       const began = performance.now();
       for (let k = 0; k < K; k++) sum.add(k, update, 100);
-      const memory = measure && held() - before;
+      const memory = measure && held();
       sum.drain();
       return { ms: performance.now() - began, memory };
     };
@@ -163,8 +156,19 @@ function clients(values) {
   return { axis: "K", points, title: `Aggregation over K, ${P.toLocaleString("en")} parameters, one thread`, columns: ["K", "arithmetic", "time", "per client", "memory"], cells, notes };
 }
 
-/** Bytes in array buffers and WebAssembly memories that are in use. */
-function held() {
-  collect();
-  return process.memoryUsage().external;
+/** What `make` makes, and the bytes of the WebAssembly memories that it took to. */
+function watched(make) {
+  const { Memory } = WebAssembly;
+  const memories = [];
+  WebAssembly.Memory = class extends Memory {
+    constructor(limits) {
+      super(limits);
+      memories.push(this);
+    }
+  };
+  try {
+    return { made: make(), bytes: () => memories.reduce((sum, { buffer }) => sum + buffer.byteLength, 0) };
+  } finally {
+    WebAssembly.Memory = Memory;
+  }
 }
