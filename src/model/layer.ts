@@ -5,7 +5,7 @@
  *
  * A stage reads the signal before it and writes its own; backward it reads the gradient of its own and
  * writes that of the signal before it, which nobody else does: the layers are a chain. Signals are
- * (T,B,F) sequences or (B,F) vectors; B is given with every call, so that the last, smaller batch of an
+ * (T,B,F) sequences, of which T may change from layer to layer, or (B,F) vectors; B is given with every call, so that the last, smaller batch of an
  * epoch needs nothing special.
  */
 import type { Kernels } from "../kernels/kernels.ts";
@@ -19,8 +19,12 @@ export interface Signal {
   readonly value: number;
   /** 0 where no gradient is needed: at inference, and for the input of the model. May be `value`: a reader then writes it behind its last use of that. */
   readonly gradient: number;
+  /** T; 1 for a vector. */
+  readonly steps: number;
   readonly features: number;
   readonly sequence: boolean;
+  /** Of an image, whose steps are its pixels. */
+  readonly width?: number;
   /** 2 where the features are two directions side by side, forward first. */
   readonly directions: number;
   /** Who made the value does not need it again, so its reader may change it. */
@@ -46,7 +50,7 @@ export interface Site {
   /** A second thread over the same memory, where there is one. */
   readonly partner: Partner | undefined;
   readonly training: boolean;
-  /** T */
+  /** T of the layer's input. */
   readonly steps: number;
   /** The largest B. */
   readonly batch: number;
@@ -57,8 +61,8 @@ export interface Site {
   gradient(name: string): number;
   /** Time steps of which an lstm keeps the gates for its backward pass; T: all. */
   readonly blockSteps: number;
-  /** A signal of this shape, with a gradient when training. */
-  signal(features: number, sequence: boolean, directions?: number): Signal;
+  /** The layer's output, of the shape that shape.ts gives it, with a gradient when training. Ask once. */
+  signal(): Signal;
   /** So many floats that are this stage's alone. */
   keep(part: Part, floats: number): number;
   /** So many floats that are this stage's during its own forward or backward pass, from a cache line of their own on. */
@@ -75,8 +79,8 @@ export type Row<Type extends LayerSpec["type"]> = Build<Extract<LayerSpec, { typ
 const dropout: Row<"dropout"> = ({ rate }, input, site) => {
   if (!site.training || rate === 0) return { output: input, forward() {}, backward() {} };
   const { wasm } = site.kernels;
-  const { features, sequence, gradient } = input;
-  const count = (B: number) => (sequence ? site.steps : 1) * B * features;
+  const { steps, features, gradient } = input;
+  const count = (B: number) => steps * B * features;
   const output = { ...input, value: input.spare ? input.value : site.keep("signals", count(site.batch)) };
   const drop = (y: number, x: number, B: number, { seedLow, seedHigh, step }: Mask) =>
     wasm.dropout(y, x, count(B), rate, seedLow, seedHigh, step * 64 + site.index); // a spec has at most 64 layers
@@ -91,7 +95,7 @@ const attention: Row<"attention"> = ({ size: A }, input, site) => {
   const { wasm } = site.kernels;
   const { steps: T, batch } = site;
   const D = input.features;
-  const output = site.signal(D, false);
+  const output = site.signal();
   const alpha = site.keep("attention", T * batch);
   const u = site.training && site.blockSteps === T ? site.keep("attention", T * batch * A) : 0;
   const scratch = site.scratch(wasm.attentionScratch(T, batch, D, A));
@@ -114,7 +118,7 @@ const attention: Row<"attention"> = ({ size: A }, input, site) => {
 const last: Row<"last"> = (_, input, site) => {
   const { kernels, steps: T } = site;
   const F = input.features;
-  const output = site.signal(F, false);
+  const output = site.signal();
   const halves = input.directions === 2 ? [[0, F / 2, T - 1], [F / 2, F, 0]] : [[0, F, T - 1]];
   const visit = (B: number, sequence: number, vector: number, move: (sequence: Float32Array, vector: Float32Array) => void) => {
     for (let b = 0; b < B; b++) {
@@ -142,7 +146,7 @@ export function buildDense(O: number, activation: keyof typeof activations, name
   const { wasm } = site.kernels;
   const I = input.features;
   const code = activations[activation];
-  const output = site.signal(O, false);
+  const output = site.signal();
   const scratch = site.scratch(wasm.denseScratch(site.batch, O, I));
   const W = site.weight(`${name}.W`), b = site.weight(`${name}.b`);
   const dW = site.gradient(`${name}.W`), db = site.gradient(`${name}.b`);
@@ -160,8 +164,10 @@ export function buildDense(O: number, activation: keyof typeof activations, name
 
 const dense: Row<"dense"> = ({ units, activation }, input, site) => buildDense(units, activation, "dense", input, site);
 
-const stages: { [Type in LayerSpec["type"]]: Row<Type> } = { lstm, dropout, attention, last, dense };
+const stages: { [Type in LayerSpec["type"]]?: Row<Type> } = { lstm, dropout, attention, last, dense };
 
 export function buildStage(layer: LayerSpec, input: Signal, site: Site): Stage {
-  return (stages[layer.type] as Build<LayerSpec>)(layer, input, site);
+  const build = stages[layer.type] as Build<LayerSpec> | undefined;
+  if (!build) throw new RangeError(`layer "${layer.type}" is not built yet`);
+  return build(layer, input, site);
 }

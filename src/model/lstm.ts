@@ -35,7 +35,7 @@ export const lstm: Row<"lstm"> = ({ hidden: H, bidirectional }, input, site) => 
   const blockSteps = Math.min(T, training ? site.blockSteps : Math.ceil(INFERENCE_ROWS / batch));
   const blocks = Math.ceil(T / blockSteps);
   const recompute = training && blocks > 1;
-  const output = site.signal(F, true, D);
+  const output = site.signal();
 
   const gatesAndCells = (take: (part: Part, floats: number) => number) => ({
     gates: take("gates", blockSteps * batch * row),

@@ -13,7 +13,8 @@ import { random } from "../kernels/random.ts";
 import type { Mask } from "./layer.ts";
 import { layoutOf, type Layout } from "./layout.ts";
 import { assemble, type Assembly, type Plan, type PlanOptions, type Pointers } from "./plan.ts";
-import { outputs, parseSpec, type ModelSpec } from "./spec.ts";
+import { outputs } from "./shape.ts";
+import { parseSpec, type ModelSpec } from "./spec.ts";
 
 /** What a batch is judged by. */
 export interface Loss {
@@ -163,9 +164,9 @@ function kernelsFor({ build, partner }: Machinery): Kernels {
 export function initialParameters(spec: ModelSpec, seed: number | string): Float32Array {
   const layout = layoutOf(spec);
   const parameters = new Float32Array(layout.length);
-  for (const { name, offset, length, bound, shape } of layout.parameters) {
+  for (const { name, offset, length, bound, centre = 0, shape } of layout.parameters) {
     const { uniform } = random(seed, "initial", name);
-    for (let p = 0; p < length; p++) parameters[offset + p] = bound * (2 * uniform() - 1);
+    for (let p = 0; p < length; p++) parameters[offset + p] = centre + bound * (2 * uniform() - 1);
     if (name.endsWith("lstm.B")) {
       const [D, columns] = shape;
       const H = columns / 8;

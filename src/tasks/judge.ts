@@ -5,7 +5,8 @@
 import {
   chooseThreshold, classificationCounts, classificationMetrics, regressionCounts, regressionMetrics, type Metrics,
 } from "../model/metrics.ts";
-import { outputs, type ModelSpec } from "../model/spec.ts";
+import { outputs } from "../model/shape.ts";
+import type { ModelSpec } from "../model/spec.ts";
 import type { Task, TaskWindows } from "./task.ts";
 
 export interface Judge {
