@@ -20,7 +20,7 @@
  * not penalised, and λ is relative to columns of variance 1, as scaled ones have about.
  *
  * A column that is, to 2^-40 of its variance, a sum of those before it would divide by rounding errors:
- * it gets weight 0 and is counted as left out. With λ >= 2^-20 none is.
+ * it gets weight 0 and is counted as left out. Among scaled columns no λ of LAMBDAS leaves one out.
  *
  * Packed for the wire: the upper half of G 2^32 by rows, D (D+1) / 2 integers, D = p + 1 + O.
  *
@@ -55,7 +55,8 @@ interface Columns {
 
 /** Whether a spec is one that closed form solves: flatten, and a head that is a plain linear layer. */
 export function isLinear({ layers, head }: ModelSpec): boolean {
-  return layers.length === 1 && layers[0].type === "flatten" && (head.type === "classify" || head.type === "regress" || (head.type === "forecast" && head.quantiles === undefined));
+  const { type, quantiles } = head as { readonly type: string; readonly quantiles?: unknown };
+  return layers.length === 1 && layers[0].type === "flatten" && (type === "classify" || type === "regress" || (type === "forecast" && quantiles === undefined));
 }
 
 function columnsOf(spec: ModelSpec): Columns {
@@ -107,8 +108,7 @@ function setTargets(rows: Float32Array, at: number, { head }: ModelSpec, targets
     rows.fill(0, at, at + O);
     rows[at + targets[n]] = 1;
   } else {
-    const scale = head.type === "regress" || head.type === "forecast" ? head.scale : 1;
-    for (let o = 0; o < O; o++) rows[at + o] = targets[n * O + o] / scale;
+    for (let o = 0; o < O; o++) rows[at + o] = targets[n * O + o] / head.scale;
   }
 }
 
@@ -276,10 +276,15 @@ export function squaredError(spec: ModelSpec, packed: Float64Array, parameters: 
 }
 
 /**
- * The model whose error on the validation sums is least, of one for each penalty; of equals the first.
- * @throws RangeError where the training sums are of no windows
+ * The model whose error on the validation sums is least, of one for each penalty; of equals the first. Of one penalty there
+ * is nothing to choose, and the validation sums are not looked at.
+ * @throws RangeError where sums are of no windows, or not exact
  */
 export function chooseGram(spec: ModelSpec, train: Float64Array, validation: Float64Array, lambdas: readonly number[] = LAMBDAS): LinearFit {
+  if (lambdas.length === 0) throw new RangeError(`"lambdas" expected at least one penalty, got none`);
+  if (lambdas.length === 1) return solveGram(spec, train, lambdas[0]);
+  checkSums(validation, columnsOf(spec));
+  if (validation.every((sum) => sum === 0)) throw new RangeError(`"validation" expected sums of at least one window to choose a penalty by; give one penalty, or validation windows`);
   const fits = lambdas.map((lambda) => solveGram(spec, train, lambda));
   const errors = fits.map(({ parameters }) => squaredError(spec, validation, parameters));
   return fits[errors.indexOf(Math.min(...errors))];

@@ -101,7 +101,7 @@ export async function federate(options: FederationOptions): Promise<Federated> {
 }
 
 /** How the orchestrator merges a topic: counts add up, as they do by default. */
-function mergeOf({ settings, regimes }: Pick<TaskData, "settings" | "regimes">, spec: ModelSpec): Merge {
+export function mergeOf({ settings, regimes }: Pick<TaskData, "settings" | "regimes">, spec: ModelSpec): Merge {
   return (topic, contributions) => {
     const parts = [...contributions.values()];
     if (topic === "regimes") return packRegimes(mergeClusters(parts, settings, regimes));
@@ -110,7 +110,8 @@ function mergeOf({ settings, regimes }: Pick<TaskData, "settings" | "regimes">, 
   };
 }
 
-async function agreeOnScaler(client: FactoryClient, { train }: TaskFactory, data: FederationOptions["data"], signal: AbortSignal): Promise<Scaler> {
+/** From the moments of all factories, by regime where there are several. */
+export async function agreeOnScaler(client: FactoryClient, { train }: Pick<TaskFactory, "train">, data: FederationOptions["data"], signal?: AbortSignal): Promise<Scaler> {
   const { settings, regimes: count } = data;
   let regimes: Regimes | undefined;
   if (count > 1) regimes = unpackRegimes(await client.gather("regimes", clusterSettings(train, settings, count), signal), settings);
