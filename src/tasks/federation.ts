@@ -110,13 +110,16 @@ export function mergeOf({ settings, regimes }: Pick<TaskData, "settings" | "regi
   };
 }
 
-/** From the moments of all factories, by regime where there are several. */
-export async function agreeOnScaler(client: FactoryClient, { train }: Pick<TaskFactory, "train">, data: FederationOptions["data"], signal?: AbortSignal): Promise<Scaler> {
-  const { settings, regimes: count } = data;
-  let regimes: Regimes | undefined;
-  if (count > 1) regimes = unpackRegimes(await client.gather("regimes", clusterSettings(train, settings, count), signal), settings);
+async function agreeOnScaler(client: FactoryClient, { train }: TaskFactory, data: FederationOptions["data"], signal: AbortSignal): Promise<Scaler> {
+  const regimes = await agreeOnRegimes(client, train, data, signal);
   const moments = await client.gather("moments", windowMoments(train, regimes), signal);
-  return scalerFromMoments(moments, train.features - settings, regimes);
+  return scalerFromMoments(moments, train.features - data.settings, regimes);
+}
+
+/** Undefined where there is one. */
+export async function agreeOnRegimes(client: FactoryClient, train: TaskWindows, { settings, regimes }: FederationOptions["data"], signal: AbortSignal): Promise<Regimes | undefined> {
+  if (regimes === 1) return undefined;
+  return unpackRegimes(await client.gather("regimes", clusterSettings(train, settings, regimes), signal), settings);
 }
 
 /** On the wire: the spread, then the centres. */

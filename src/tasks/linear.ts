@@ -2,14 +2,15 @@
  * @module
  * A linear model of a task's factories in one round: solo, federated and centralised (model/gram.ts).
  *
- *     moments ─ gather ─► scaler ─► sums of products of training and validation windows ─ gather ─► the same model, everywhere
+ *     sums of columns ─ gather ─► scaler ─► sums of products, training and validation ─ gather ─► the same model, everywhere
  *
- * The sums are exact, so the federated model is the centralised one, bit for bit; both are computed all
- * the same, each from its own data. The penalty is the one whose error on all validation windows is least;
- * that error, too, comes from sums.
+ * All sums are exact (data/exact.ts, model/gram.ts), so the federated model is the centralised one, bit for bit, for
+ * any split of the windows; both are computed all the same, each from its own data. The penalty is the one whose
+ * error on all validation windows is least; that error, too, comes from sums. Where there are operating regimes
+ * they are clusters of the factories' clusters, in both.
  */
-import { mergeMoments, windowMoments } from "../data/moments.ts";
-import { clusterSettings, mergeClusters } from "../data/regime.ts";
+import { exactSums, momentsOfSums } from "../data/exact.ts";
+import { clusterSettings, mergeClusters, type Regimes } from "../data/regime.ts";
 import { scale, scalerFromMoments, type Scaler } from "../data/scaler.ts";
 import { fingerprintOf } from "../federation/checksum.ts";
 import { FactoryClient, type Learner } from "../federation/client.ts";
@@ -21,7 +22,7 @@ import { layoutOf } from "../model/layout.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import { concatWindows } from "../signal/window.ts";
 import { concatAll } from "./comparison.ts";
-import { agreeOnScaler, mergeOf } from "./federation.ts";
+import { agreeOnRegimes, mergeOf } from "./federation.ts";
 import type { Pool } from "./pool.ts";
 import { ALL, type Score, type Way } from "./study.ts";
 import type { TaskData, TaskFactory, TaskWindows } from "./task.ts";
@@ -66,13 +67,10 @@ export async function fitLinear(options: LinearOptions): Promise<LinearModels> {
 /** All windows of these factories together. */
 function inOnePlace(factories: readonly TaskFactory[], options: LinearOptions): LinearModel {
   const { spec, data: { settings, regimes: count } = NO_REGIMES } = options;
-  // The scaler is of the factories' moments, merged as the federation merges them: floats, so their order is part of the result.
-  const parts = factories.toSorted((a, b) => (a.id < b.id ? -1 : 1)).map(({ train }) => train);
-  const regimes = count > 1 ? mergeClusters(parts.map((train) => clusterSettings(train, settings, count)), settings, count) : undefined;
-  const moments = mergeMoments(parts.map((train) => windowMoments(train, regimes)), spec.input.features, regimes?.centres.length);
-  const scaler = scalerFromMoments(moments, spec.input.features, regimes);
-  const sums = (windows: readonly TaskWindows[]) => sumsOf(spec, concatWindows(windows), scaler);
-  return { ...solve(options, sums(factories.map(({ train }) => train)), sums(factories.map(({ validation }) => validation))), scaler };
+  const regimes = count > 1 ? mergeClusters(factories.map(({ train }) => clusterSettings(train, settings, count)), settings, count) : undefined;
+  const [train, validation] = [concatWindows(factories.map(({ train }) => train)), concatWindows(factories.map(({ validation }) => validation))];
+  const scaler = scalerOf(spec, exactSums(train, regimes), regimes);
+  return { ...solve(options, sumsOf(spec, train, scaler), sumsOf(spec, validation, scaler)), scaler };
 }
 
 /** Every factory is a client; the model is what each of them solves for itself, so it is no message. */
@@ -92,7 +90,8 @@ async function federateLinear(options: LinearOptions): Promise<{ models: LinearM
   const signal = options.signal ? AbortSignal.any([options.signal, ending.signal]) : ending.signal;
   const parties = factories.map(async (factory) => {
     const client = new FactoryClient({ id: factory.id, exchange, learner: new Solver(parameters, factory.train.count), fingerprint });
-    const scaler = await agreeOnScaler(client, factory, data, signal);
+    const regimes = await agreeOnRegimes(client, factory.train, data, signal);
+    const scaler = scalerOf(spec, await client.gatherLong("columns", exactSums(factory.train, regimes), signal), regimes);
     const train = await client.gatherLong("train", sumsOf(spec, factory.train, scaler), signal);
     const validation = await client.gatherLong("validation", sumsOf(spec, factory.validation, scaler), signal);
     return { scaler, train, validation };
@@ -106,6 +105,9 @@ async function federateLinear(options: LinearOptions): Promise<{ models: LinearM
     throw error;
   }
 }
+
+const scalerOf = ({ input: { features } }: ModelSpec, sums: Float64Array, regimes: Regimes | undefined): Scaler =>
+  scalerFromMoments(momentsOfSums(sums, features), features, regimes);
 
 function sumsOf(spec: ModelSpec, windows: TaskWindows, scaler: Scaler): Float64Array {
   return gramOf(spec, { inputs: scale(windows, scaler), targets: windows.targets, count: windows.count });
