@@ -20,6 +20,7 @@ export { denseScratch, denseForward, denseBackward } from "./dense";
 export { dropout, uniform, philox } from "./random";
 export { softmax, softmaxCrossEntropy, mse, huber } from "./loss";
 export { proximal, clipNorm, adam, sgd } from "./optimizer";
+export { gramScratch, gram } from "./gram";
 export { latticeEncode, latticeAdd, latticeMean, applyUpdate, average32 } from "./aggregate";
 export { sine, cosine, exponential, logarithm } from "./elementary";
 

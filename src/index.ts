@@ -19,6 +19,7 @@ export {
   chooseThreshold, classificationCounts, classificationMetrics, regressionCounts, regressionMetrics, stateOf,
   type ClassificationMetrics, type Metrics, type RegressionMetrics,
 } from "./model/metrics.ts";
+export { chooseGram, gramLength, gramOf, isLinear, LAMBDAS, mergeGrams, solveGram, squaredError, type LinearFit } from "./model/gram.ts";
 export { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from "./model/checkpoint.ts";
 
 // Federation: a client in each factory, one orchestrator, a function between them

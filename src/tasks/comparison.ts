@@ -59,7 +59,7 @@ function inOnePlace({ factories }: TaskData): TaskFactory {
   };
 }
 
-function concatAll(sets: readonly TaskWindows[]): TaskWindows {
+export function concatAll(sets: readonly TaskWindows[]): TaskWindows {
   const raw = sets.flatMap(({ rawTargets }) => (rawTargets ? [...rawTargets] : []));
   return { ...concatWindows(sets), ...(raw.length > 0 ? { rawTargets: Float32Array.from(raw) } : {}) };
 }

@@ -101,7 +101,7 @@ export async function federate(options: FederationOptions): Promise<Federated> {
 }
 
 /** How the orchestrator merges a topic: counts add up, as they do by default. */
-function mergeOf({ settings, regimes }: Pick<TaskData, "settings" | "regimes">, spec: ModelSpec): Merge {
+export function mergeOf({ settings, regimes }: Pick<TaskData, "settings" | "regimes">, spec: ModelSpec): Merge {
   return (topic, contributions) => {
     const parts = [...contributions.values()];
     if (topic === "regimes") return packRegimes(mergeClusters(parts, settings, regimes));
@@ -111,11 +111,15 @@ function mergeOf({ settings, regimes }: Pick<TaskData, "settings" | "regimes">, 
 }
 
 async function agreeOnScaler(client: FactoryClient, { train }: TaskFactory, data: FederationOptions["data"], signal: AbortSignal): Promise<Scaler> {
-  const { settings, regimes: count } = data;
-  let regimes: Regimes | undefined;
-  if (count > 1) regimes = unpackRegimes(await client.gather("regimes", clusterSettings(train, settings, count), signal), settings);
+  const regimes = await agreeOnRegimes(client, train, data, signal);
   const moments = await client.gather("moments", windowMoments(train, regimes), signal);
-  return scalerFromMoments(moments, train.features - settings, regimes);
+  return scalerFromMoments(moments, train.features - data.settings, regimes);
+}
+
+/** Undefined where there is one. */
+export async function agreeOnRegimes(client: FactoryClient, train: TaskWindows, { settings, regimes }: FederationOptions["data"], signal: AbortSignal): Promise<Regimes | undefined> {
+  if (regimes === 1) return undefined;
+  return unpackRegimes(await client.gather("regimes", clusterSettings(train, settings, regimes), signal), settings);
 }
 
 /** On the wire: the spread, then the centres. */
