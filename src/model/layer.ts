@@ -10,6 +10,7 @@
  */
 import type { Kernels } from "../kernels/kernels.ts";
 import type { Partner } from "../kernels/partner.ts";
+import { convolution } from "./convolution.ts";
 import { lstm } from "./lstm.ts";
 import type { Part } from "./plan.ts";
 import { flatten, max, mean, pool } from "./pool.ts";
@@ -179,7 +180,7 @@ export function buildDense(O: number, activation: keyof typeof activations, name
 
 const dense: Row<"dense"> = ({ units, activation }, input, site) => buildDense(units, activation, "dense", input, site);
 
-const stages: { [Type in LayerSpec["type"]]?: Row<Type> } = { lstm, pool, activation, dropout, attention, last, mean, max, flatten, dense };
+const stages: { [Type in LayerSpec["type"]]?: Row<Type> } = { lstm, convolution, pool, activation, dropout, attention, last, mean, max, flatten, dense };
 
 export function buildStage(layer: LayerSpec, input: Signal, site: Site): Stage {
   const build = stages[layer.type] as Build<LayerSpec> | undefined;
