@@ -17,6 +17,9 @@ export {
 } from "./lstm";
 export { attentionScratch, attentionForward, attentionBackward } from "./attention";
 export { denseScratch, denseForward, denseBackward } from "./dense";
+export { convolutionScratch, convolutionForward, convolutionBackward } from "./convolution";
+export { poolForward, poolBackward, exchange } from "./pool";
+export { activationForward, activationBackward } from "./activation";
 export { dropout, uniform, philox } from "./random";
 export { softmax, softmaxCrossEntropy, mse, huber } from "./loss";
 export { proximal, clipNorm, adam, sgd } from "./optimizer";

@@ -180,6 +180,91 @@ export function attentionBackward(dcontext: Vector, input: AttentionInput) {
   };
 }
 
+// ---- Convolution and pooling -------------------------------------------------------------------------
+
+/** How a window slides over steps on a grid: over a sequence, one row of them, or over rows and columns alike. */
+export interface Slide {
+  rows: number; columns: number;
+  /** Rows and columns of a window, the distance of neighbouring windows, and that of neighbouring steps in one. */
+  tall: number; size: number; stride: number; dilation: number;
+  /** Zeros around the grid. */
+  above: number; below: number; before: number; behind: number;
+}
+
+/** Steps of each window, row by row; -1 where there is none. */
+export function windowsOf({ rows, columns, tall, size, stride, dilation, above, below, before, behind }: Slide): number[][] {
+  const starts = (length: number, size: number, first: number, last: number) =>
+    Array.from({ length: Math.floor((length + first + last - (size - 1) * dilation - 1) / stride) + 1 }, (_, n) => n * stride - first);
+  const taps = (size: number, start: number, length: number) =>
+    Array.from({ length: size }, (_, k) => start + k * dilation).map((at) => (at >= 0 && at < length ? at : NaN));
+  return starts(rows, tall, above, below).flatMap((row) => starts(columns, size, before, behind).map((column) =>
+    taps(tall, row, rows).flatMap((r) => taps(size, column, columns).map((c) => (Number.isNaN(r + c) ? -1 : r * columns + c)))));
+}
+
+export interface ConvolutionInput extends Slide {
+  /** x (T,B,I), T = rows · columns; W (O,I,K), K = tall · size; b (O). */
+  x: Vector; W: Vector; b: Vector;
+  B: number; I: number; O: number;
+}
+
+/** y (T',B,O), a step for each window. */
+export function convolutionForward({ x, W, b, B, I, O, ...slide }: ConvolutionInput): Float64Array {
+  const windows = windowsOf(slide);
+  const y = zeros(windows.length * B * O);
+  for (let at = 0; at < y.length; at++) {
+    const [p, batch, o] = [Math.floor(at / B / O), Math.floor(at / O) % B, at % O];
+    y[at] = b[o];
+    windows[p].forEach((step, k) => {
+      for (let i = 0; i < I && step >= 0; i++) y[at] += W[(o * I + i) * windows[p].length + k] * x[(step * B + batch) * I + i];
+    });
+  }
+  return y;
+}
+
+export function convolutionBackward(dy: Vector, { x, W, B, I, O, ...slide }: ConvolutionInput) {
+  const windows = windowsOf(slide);
+  const [dx, dW] = [x, W].map(({ length }) => zeros(length));
+  for (let at = 0; at < dy.length; at++) {
+    const [p, batch, o] = [Math.floor(at / B / O), Math.floor(at / O) % B, at % O];
+    windows[p].forEach((step, k) => {
+      for (let i = 0; i < I && step >= 0; i++) {
+        const [w, x_at] = [(o * I + i) * windows[p].length + k, (step * B + batch) * I + i];
+        dW[w] += dy[at] * x[x_at];
+        dx[x_at] += dy[at] * W[w];
+      }
+    });
+  }
+  return { dx, dW, db: columnSums(dy, dy.length / O, O) };
+}
+
+export interface PoolInput extends Slide {
+  /** x (T,N), T = rows · columns. */
+  x: Vector;
+  N: number; average: boolean;
+}
+
+/** The greatest or the mean of each window's steps: y (T',N). */
+export function poolForward({ x, N, average, ...slide }: PoolInput): Float64Array {
+  const windows = windowsOf(slide);
+  return Float64Array.from({ length: windows.length * N }, (_, at) => {
+    const values = windows[Math.floor(at / N)].map((step) => x[step * N + (at % N)]);
+    return average ? sum(values) / values.length : Math.max(...values);
+  });
+}
+
+/** Of equal values the first is the greatest. */
+export function poolBackward(dy: Vector, { x, N, average, ...slide }: PoolInput): Float64Array {
+  const dx = zeros(x.length);
+  windowsOf(slide).forEach((steps, p) => {
+    for (let n = 0; n < N; n++) {
+      const values = steps.map((step) => x[step * N + n]);
+      const greatest = values.indexOf(Math.max(...values));
+      steps.forEach((step, k) => (dx[step * N + n] += average ? dy[p * N + n] / steps.length : k === greatest ? dy[p * N + n] : 0));
+    }
+  });
+  return dx;
+}
+
 // ---- Dense ---------------------------------------------------------------------------------------
 
 export interface DenseInput {

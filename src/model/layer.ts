@@ -10,8 +10,10 @@
  */
 import type { Kernels } from "../kernels/kernels.ts";
 import type { Partner } from "../kernels/partner.ts";
+import { convolution } from "./convolution.ts";
 import { lstm } from "./lstm.ts";
 import type { Part } from "./plan.ts";
+import { flatten, max, mean, pool } from "./pool.ts";
 import type { LayerSpec } from "./spec.ts";
 
 /** Where a value and its gradient lie. */
@@ -91,6 +93,22 @@ const dropout: Row<"dropout"> = ({ rate }, input, site) => {
   };
 };
 
+const activations = { linear: 0, relu: 1, tanh: 2, sigmoid: 3 } as const;
+
+/** Works where its input lies, if that may be changed; on the gradient in any case. */
+const activation: Row<"activation"> = ({ kind }, input, site) => {
+  const { wasm } = site.kernels;
+  const { steps, features, gradient } = input;
+  const count = (B: number) => steps * B * features;
+  const code = activations[kind];
+  const output = { ...input, value: input.spare ? input.value : site.keep("signals", count(site.batch)), spare: false };
+  return {
+    output,
+    forward: (B) => wasm.activationForward(output.value, input.value, count(B), code),
+    backward: (B) => void (gradient && wasm.activationBackward(gradient, gradient, output.value, count(B), code)),
+  };
+};
+
 const attention: Row<"attention"> = ({ size: A }, input, site) => {
   const { wasm } = site.kernels;
   const { steps: T, batch } = site;
@@ -139,8 +157,6 @@ const last: Row<"last"> = (_, input, site) => {
   };
 };
 
-const activations = { linear: 0, relu: 1, tanh: 2, sigmoid: 3 } as const;
-
 /** y = activation(W x + b); `name` is "dense", or "head" for the last linear layer. */
 export function buildDense(O: number, activation: keyof typeof activations, name: string, input: Signal, site: Site): Stage {
   const { wasm } = site.kernels;
@@ -156,7 +172,7 @@ export function buildDense(O: number, activation: keyof typeof activations, name
       wasm.denseForward(output.value, input.value, W, b, scratch, B, O, I, code);
     },
     backward(B) {
-      site.clear(input.gradient, B * I);
+      if (input.gradient) site.clear(input.gradient, B * I);
       wasm.denseBackward(input.gradient, dW, db, output.gradient, output.value, input.value, W, scratch, B, O, I, code);
     },
   };
@@ -164,7 +180,7 @@ export function buildDense(O: number, activation: keyof typeof activations, name
 
 const dense: Row<"dense"> = ({ units, activation }, input, site) => buildDense(units, activation, "dense", input, site);
 
-const stages: { [Type in LayerSpec["type"]]?: Row<Type> } = { lstm, dropout, attention, last, dense };
+const stages: { [Type in LayerSpec["type"]]?: Row<Type> } = { lstm, convolution, pool, activation, dropout, attention, last, mean, max, flatten, dense };
 
 export function buildStage(layer: LayerSpec, input: Signal, site: Site): Stage {
   const build = stages[layer.type] as Build<LayerSpec> | undefined;

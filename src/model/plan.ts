@@ -176,9 +176,9 @@ function layOut(
   const O = outputs(spec.head);
   const { steps, features, width } = spec.input;
   const shapes = shapesOf(spec);
-  /** Layers whose output is a sequence of its own. */
-  const sequential = [...spec.layers.keys()].filter((index) => shapes[index + 1].kind === "sequence" && spec.layers[index].type !== "dropout");
-  const recompute = training && blockSteps < steps && sequential.every((index) => spec.layers[index].type === "lstm");
+  /** Layers whose output is a sequence of its own; dropout and activation work on the gradient where it lies. */
+  const sequential = [...spec.layers.keys()].filter((index) => shapes[index + 1].kind === "sequence" && !["dropout", "activation"].includes(spec.layers[index].type));
+  const recompute = training && blockSteps < steps && spec.layers.every(({ type }, index) => shapes[index + 1].kind === "vector" || type === "lstm" || type === "dropout");
 
   const ledger = new Ledger(kernels.mark());
   const forTraining = (part: Part) => (training ? ledger.take(part, P) : 0);

@@ -89,7 +89,8 @@ function behindSequence(layer: LayerSpec, before: Sequence, previous: LayerSpec 
 
 const REDUCTIONS = new Set(["attention", "last", "mean", "max", "flatten"]);
 
-interface Slide {
+/** How a window slides over steps. */
+export interface Slide {
   readonly kernel: number;
   readonly stride: number;
   readonly dilation: number;
@@ -111,6 +112,15 @@ function slideLength(length: number, { kernel, stride, dilation, padding }: Slid
   const reach = (kernel - 1) * dilation + 1;
   if (reach > length) throw new RangeError(`${at} reaches over ${reach} steps, but only ${length} are left; use a smaller kernel or size, or padding "same"`);
   return Math.floor((length - reach) / stride) + 1;
+}
+
+/** Steps of zeros before the first and behind the last of `length` steps. */
+export function paddingOf(length: number, { kernel, stride, dilation, padding }: Slide): { before: number; behind: number } {
+  const reach = (kernel - 1) * dilation;
+  if (padding === "valid") return { before: 0, behind: 0 };
+  if (padding === "causal") return { before: reach, behind: 0 };
+  const all = Math.max(0, (Math.ceil(length / stride) - 1) * stride + reach + 1 - length);
+  return { before: Math.floor(all / 2), behind: Math.ceil(all / 2) };
 }
 
 /** How many numbers the head puts out for one window. */

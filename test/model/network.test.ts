@@ -65,6 +65,10 @@ describe("network", () => {
     "stacked, bidirectional, attention, dropout": stacked,
     "one direction, last state": [{ type: "lstm", hidden: 4 }, { type: "last" }, { type: "dense", units: 3, activation: "sigmoid" }],
     "both directions, last states": [{ type: "lstm", hidden: 4, bidirectional: true }, { type: "dropout", rate: 0.2 }, { type: "last" }],
+    "all steps side by side": [{ type: "flatten" }, { type: "dense", units: 3, activation: "tanh" }],
+    "the mean and activations": [{ type: "lstm", hidden: 4 }, { type: "activation", kind: "relu" }, { type: "mean" }, { type: "activation", kind: "tanh" }],
+    "pools, and the maximum over time": [{ type: "lstm", hidden: 4 }, { type: "pool", kind: "average", size: 3, stride: 1 }, { type: "pool", kind: "max", size: 2 }, { type: "max" }],
+    "convolutions and pools": [{ type: "convolution", filters: 4, kernel: 3, padding: "same" }, { type: "activation", kind: "tanh" }, { type: "pool", kind: "max", size: 2 }, { type: "convolution", filters: 5, kernel: 2, dilation: 2, padding: "causal" }, { type: "mean" }],
     "attention on raw inputs": [{ type: "attention", size: 3 }],
   };
   for (const [kind, { head, targets }] of Object.entries(heads)) {
