@@ -18,7 +18,7 @@ export {
 export { attentionScratch, attentionForward, attentionBackward } from "./attention";
 export { denseScratch, denseForward, denseBackward } from "./dense";
 export { dropout, uniform, philox } from "./random";
-export { softmax, softmaxCrossEntropy, mse, huber } from "./loss";
+export { softmax, softmaxCrossEntropy, mse, huber, pinball } from "./loss";
 export { proximal, clipNorm, adam, sgd } from "./optimizer";
 export { latticeEncode, latticeAdd, latticeMean, applyUpdate, average32 } from "./aggregate";
 export { sine, cosine, exponential, logarithm } from "./elementary";

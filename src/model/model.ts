@@ -9,7 +9,7 @@
 import { stateOf } from "./metrics.ts";
 import { initialParameters, Network, type Machinery } from "./network.ts";
 import { predictionBatch } from "./plan.ts";
-import { parseSpec, type ModelSpec, type ModelSpecInput } from "./spec.ts";
+import { parseSpec, type HeadSpec, type ModelSpec, type ModelSpecInput } from "./spec.ts";
 import { predictAll, Trainer, type Examples, type Fitted, type Training } from "./trainer.ts";
 
 export class Model {
@@ -47,15 +47,15 @@ export class Model {
     return fitted;
   }
 
-  /** Values of N scaled windows (N,T,I) in the head's unit, (N). For a regress head. */
+  /** Values of N scaled windows (N,T,I) in the head's unit: (N) of a regress head, (N,O) or (N,O,Q), ascending in Q, of a forecast head. */
   predict(inputs: Float32Array): Float32Array {
-    this.#expect("regress", "predict");
+    this.#expect(["regress", "forecast"], "predict");
     return this.#outputs(inputs);
   }
 
   /** Probabilities of N scaled windows (N,T,I), (N, classes). For a classify head. */
   predictProbabilities(inputs: Float32Array): Float32Array {
-    this.#expect("classify", "predictProbabilities");
+    this.#expect(["classify"], "predictProbabilities");
     return this.#outputs(inputs);
   }
 
@@ -73,8 +73,8 @@ export class Model {
     });
   }
 
-  #expect(head: ModelSpec["head"]["type"], method: string): void {
-    if (this.spec.head.type !== head) throw new TypeError(`${method} expected a model with a ${head} head, got ${this.spec.head.type}`);
+  #expect(heads: readonly HeadSpec["type"][], method: string): void {
+    if (!heads.includes(this.spec.head.type)) throw new TypeError(`${method} expected a model with a ${heads.join(" or ")} head, got ${this.spec.head.type}`);
   }
 
   #outputs(inputs: Float32Array): Float32Array {

@@ -18,9 +18,10 @@
  */
 import { align, Kernels } from "../kernels/kernels.ts";
 import type { Partner } from "../kernels/partner.ts";
+import { outputs, quantilesOf, targetLength } from "./head.ts";
 import { buildDense, buildStage, type Signal, type Site, type Stage } from "./layer.ts";
 import { layoutOf, type Layout } from "./layout.ts";
-import { outputs, shapesOf, type Shape } from "./shape.ts";
+import { shapesOf, type Shape } from "./shape.ts";
 import { parseSpec, type ModelSpec } from "./spec.ts";
 
 export type Part =
@@ -67,7 +68,8 @@ export interface Pointers {
   readonly start: number;
   readonly targets: number;
   readonly probabilities: number;
-  readonly classWeights: number;
+  /** Of the classes; the quantiles of a forecast. */
+  readonly weights: number;
 }
 
 export interface Assembly {
@@ -188,9 +190,9 @@ function layOut(
     m: forTraining("optimizer"),
     v: forTraining("optimizer"),
     start: forTraining("optimizer"),
-    targets: ledger.take("windows", batch),
+    targets: ledger.take("windows", batch * targetLength(spec.head)),
     probabilities: ledger.take("windows", batch * O),
-    classWeights: ledger.take("windows", O),
+    weights: ledger.take("windows", Math.max(O, quantilesOf(spec.head).length)),
   };
   const input: Signal = { value: ledger.take("windows", steps * batch * features), gradient: 0, steps, features, sequence: true, width, directions: 1, spare: false };
   const title = (index: number) => `${index} ${spec.layers[index].type}`;

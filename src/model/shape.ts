@@ -7,7 +7,7 @@
  *                    ─ attention last mean max flatten                        ─► vector (F)
  *     vector (F)     ─ dense normalise activation dropout                     ─► vector
  */
-import type { HeadSpec, LayerSpec, ModelSpec } from "./spec.ts";
+import type { LayerSpec, ModelSpec } from "./spec.ts";
 
 export interface Sequence {
   readonly kind: "sequence";
@@ -113,7 +113,3 @@ function slideLength(length: number, { kernel, stride, dilation, padding }: Slid
   return Math.floor((length - reach) / stride) + 1;
 }
 
-/** How many numbers the head puts out for one window. */
-export function outputs(head: HeadSpec): number {
-  return head.type === "classify" ? head.classes.length : 1;
-}

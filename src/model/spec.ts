@@ -58,11 +58,24 @@ const layer = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("dense"), units: count("units", 65536), activation: z._default(z.enum(["relu", "tanh", "sigmoid", "linear"]), "relu") }),
 ]);
 
+const ascends = (values: readonly number[]) => values.every((value, index) => index === 0 || value > values[index - 1]);
+
 const head = z.discriminatedUnion("type", [
   /** A linear layer to one logit a class, and softmax. The order of the classes is that of severity where there is one. */
   z.strictObject({ type: z.literal("classify"), classes: z.array(z.string().check(z.minLength(1))).check(z.minLength(2), z.maxLength(1024)) }),
   /** A linear layer to one value; `scale` multiplies it, so that the network itself works in units of about one. */
   z.strictObject({ type: z.literal("regress"), unit: z.string(), scale: z._default(z.number().check(z.positive()), 1) }),
+  /**
+   * A linear layer to one value for each name: several quantities, or one at several times. With quantiles (Koenker & Bassett 1978) to
+   * as many values for each name, ascending; `scale` as in regress.
+   */
+  z.strictObject({
+    type: z.literal("forecast"),
+    outputs: z.array(z.string().check(z.minLength(1))).check(z.minLength(1), z.maxLength(1024)),
+    unit: z.string(),
+    scale: z._default(z.number().check(z.positive()), 1),
+    quantiles: z.optional(z.array(z.number().check(z.gt(0), z.lt(1))).check(z.minLength(1), z.maxLength(99), z.refine(ascends, { error: "expected ascending numbers" }))),
+  }),
 ]);
 
 const specSchema = z.strictObject({

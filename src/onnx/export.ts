@@ -41,6 +41,7 @@ export interface OnnxOptions {
  *     output  probabilities  float32 (batch, classes)     of a classifier
  *             state          int64   (batch)              of a classifier with an alarm threshold
  *             value          float32 (batch, 1)           of a regressor, in its unit and not clamped
+ *             values         float32 (batch, O), or (batch, O, Q) ascending, of a forecast in its unit
  *
  * @throws RangeError where parameters, scaler or metadata do not fit the spec.
  */
@@ -168,6 +169,7 @@ function addHead(graph: Graph, x: string, { head }: ModelSpec, threshold: number
     graph.node("Mul", "value", [normalised, graph.constant("head.scale", [1], [head.scale])]);
     return [{ name: "value", element: "float32", shape: ["batch", 1], description: `predicted value; unit: ${head.unit}` }];
   }
+  if (head.type === "forecast") return [addForecast(graph, x, head)];
   const logits = graph.node("Gemm", "logits", [x, "head.W", "head.b"], { transB: 1 });
   const probabilities = graph.node("Softmax", "probabilities", [logits], { axis: 1 });
   const ports: Port[] = [
@@ -178,6 +180,22 @@ function addHead(graph: Graph, x: string, { head }: ModelSpec, threshold: number
     ports.push({ name: "state", element: "int64", shape: ["batch"], description: `index of the state; alarm from a critical probability of ${threshold}` });
   }
   return ports;
+}
+
+/** Values (B,O), or quantiles (B,O,Q) in ascending order. */
+function addForecast(graph: Graph, x: string, { outputs, unit, scale, quantiles = [] }: Extract<ModelSpec["head"], { type: "forecast" }>): Port {
+  const [O, Q] = [outputs.length, quantiles.length];
+  const description = `${outputs.join(", ")}${Q > 0 ? `, quantiles ${quantiles.join(", ")} of each` : ""}; unit: ${unit}`;
+  const normalised = graph.node("Gemm", "head", [x, "head.W", "head.b"], { transB: 1 });
+  const constant = graph.constant("head.scale", [1], [scale]);
+  if (Q === 0) {
+    graph.node("Mul", "values", [normalised, constant]);
+    return { name: "values", element: "float32", shape: ["batch", O], description };
+  }
+  const scaled = graph.node("Mul", "head.scaled", [normalised, constant]);
+  const rows = graph.node("Reshape", Q > 1 ? "head.rows" : "values", [scaled, graph.integers("head.shape", 0, O, Q)]); // (B,O,Q)
+  if (Q > 1) graph.nodeWithOutputs("TopK", "values", [rows, graph.integers("head.quantiles", Q)], ["values", "values.order"], { axis: 2, largest: 0, sorted: 1 });
+  return { name: "values", element: "float32", shape: ["batch", O, Q], description };
 }
 
 /** The last two of C classes are critical. Alarm where their probability reaches the threshold; the state is the likeliest on that side. */

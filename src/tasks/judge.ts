@@ -5,7 +5,7 @@
 import {
   chooseThreshold, classificationCounts, classificationMetrics, regressionCounts, regressionMetrics, type Metrics,
 } from "../model/metrics.ts";
-import { outputs } from "../model/shape.ts";
+import { outputs } from "../model/head.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import type { Task, TaskWindows } from "./task.ts";
 

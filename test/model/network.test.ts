@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { initialParameters, Network } from "../../src/model/network.ts";
+import { targetLength } from "../../src/model/head.ts";
 import { layoutOf } from "../../src/model/layout.ts";
 import { parseSpec, type ModelSpecInput } from "../../src/model/spec.ts";
 import { numbers } from "../memory.ts";
@@ -47,9 +48,11 @@ const all = (count: number) => Array.from({ length: count }, (_, b) => b);
 /** Loss at given parameters, and the gradient. */
 function lossAt(network: Network, parameters: Float32Array, inputs: Float32Array, targets: Float32Array): number {
   network.parameters.set(parameters);
-  network.load(inputs, all(targets.length));
-  network.forward(targets.length, mask);
-  return network.backward(targets, { huberDelta: 0.5 }, mask);
+  const { head } = network.spec;
+  const B = targets.length / targetLength(head);
+  network.load(inputs, all(B));
+  network.forward(B, mask);
+  return network.backward(targets, head.type === "regress" ? { huberDelta: 0.5 } : {}, mask);
 }
 
 describe("network", () => {
@@ -60,6 +63,8 @@ describe("network", () => {
   const heads = {
     classify: { head: { type: "classify", classes: CLASSES }, targets: Float32Array.of(0, 1, 2, 3, 1) },
     regress: { head: { type: "regress", unit: "cycles", scale: 10 }, targets: Float32Array.of(0, 5, 7, 20, -3) },
+    forecast: { head: { type: "forecast", outputs: ["1 h", "4 h"], unit: "kWh", scale: 10 }, targets: Float32Array.of(0, 5, 7, 20, -3, 1, 8, -4, 2, 9) },
+    quantiles: { head: { type: "forecast", outputs: ["1 h"], unit: "kWh", scale: 10, quantiles: [0.1, 0.5, 0.9] }, targets: Float32Array.of(40, -30, 70, 60, -50) },
   } as const;
   const bodies: Record<string, Layers> = {
     "stacked, bidirectional, attention, dropout": stacked,
@@ -175,6 +180,8 @@ describe("spec", () => {
     ["more parameters than fit", { ...classifier([{ type: "lstm", hidden: 4096, bidirectional: true }, { type: "lstm", hidden: 4096, bidirectional: true }, { type: "last" }]) }, /at most .* parameters/],
     ["one class", { ...classifier([{ type: "attention", size: 2 }]), head: { type: "classify", classes: ["A"] } }, /classes/],
     ["steps that are no number", { ...classifier([{ type: "attention", size: 2 }]), input: { steps: "7", features: 3 } }, /"steps" expected integer, got "7"/],
+    ["quantiles that do not ascend", { ...classifier([{ type: "attention", size: 2 }]), head: { type: "forecast", outputs: ["1 h"], unit: "kW", quantiles: [0.5, 0.1] } }, /expected ascending numbers/],
+    ["a quantile of 1", { ...classifier([{ type: "attention", size: 2 }]), head: { type: "forecast", outputs: ["1 h"], unit: "kW", quantiles: [0.5, 1] } }, /quantiles/],
     ["a rate of 1", classifier([{ type: "dropout", rate: 1 }, { type: "attention", size: 2 }]), /rate/],
   ];
   for (const [what, spec, message] of refused) test(`refuses ${what}`, () => expect(() => parseSpec(spec)).toThrow(message));

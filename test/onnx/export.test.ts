@@ -11,8 +11,10 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { describe, expect, it } from "vitest";
 import { scale } from "../../src/data/scaler.ts";
+import { quantilesOf } from "../../src/model/head.ts";
 import { layoutOf } from "../../src/model/layout.ts";
 import { Network } from "../../src/model/network.ts";
+import type { ModelSpecInput } from "../../src/model/spec.ts";
 import { predictAll } from "../../src/model/trainer.ts";
 import { exportOnnx } from "../../src/onnx/export.ts";
 import { ModelProtoSchema } from "../../src/onnx/schema.ts";
@@ -24,6 +26,8 @@ const lstm = { type: "lstm", hidden: 4 } as const;
 const both = { ...lstm, bidirectional: true } as const;
 const dropout = { type: "dropout", rate: 0.3 } as const;
 const dense = (activation: "relu" | "tanh" | "sigmoid" | "linear") => ({ type: "dense", units: 7, activation }) as const;
+
+const forecast: ModelSpecInput["head"] = { type: "forecast", outputs: ["1 h", "4 h"], unit: "kWh", scale: 3 };
 
 const models: Record<string, Model> = {
   "one direction, attention": modelOf([lstm, attention], classify),
@@ -38,8 +42,15 @@ const models: Record<string, Model> = {
   "three classes": modelOf([lstm, last], { type: "classify", classes: ["low", "middle", "high"] }),
   "two regimes": modelOf([both, attention], regress, { regimes: 2 }),
   "six regimes": modelOf([lstm, last], classify, { regimes: 6, features: 5 }),
+  "a forecast of two values": modelOf([lstm, last], forecast),
+  "a forecast of one value": modelOf([lstm, last], { ...forecast, outputs: ["1 h"] }),
+  "a forecast of quantiles": modelOf([both, attention], { ...forecast, quantiles: [0.1, 0.5, 0.9] }, { regimes: 2 }),
+  "a forecast of one quantile": modelOf([lstm, last], { ...forecast, quantiles: [0.5] }),
   "sizes of one": modelOf([{ ...both, hidden: 1 }, { type: "attention", size: 1 }, { ...dense("relu"), units: 1 }], regress, { steps: 1, features: 1 }),
 };
+
+/** Each head's first output. */
+const output = { classify: "probabilities", regress: "value", forecast: "values" } as const;
 
 async function run(bytes: Uint8Array, { spec, scaler }: Model, windows: Float32Array, B: number) {
   const session = await InferenceSession.create(bytes, { intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 3 });
@@ -74,9 +85,10 @@ describe("an exported graph, run by onnxruntime", () => {
     for (const B of [1, 2, 7]) {
       const windows = windowsOf(model, B);
       const outputs = await run(bytes, model, windows, B);
-      const actual = outputs[model.spec.head.type === "classify" ? "probabilities" : "value"];
+      const actual = outputs[output[model.spec.head.type]];
       const expected = predict(model, windows, B);
-      expect(actual.dims).toEqual([B, expected.length / B]);
+      const Q = quantilesOf(model.spec.head).length;
+      expect(actual.dims).toEqual(Q > 0 ? [B, expected.length / B / Q, Q] : [B, expected.length / B]);
       expect(maxDifference(actual.data as Float32Array, expected)).toBeLessThan(1e-5);
     }
   });
@@ -85,7 +97,7 @@ describe("an exported graph, run by onnxruntime", () => {
     const B = 7;
     const windows = windowsOf(model, B);
     const outputs = await run(exportOnnx(model), model, windows, B);
-    const actual = outputs[model.spec.head.type === "classify" ? "probabilities" : "value"].data as Float32Array;
+    const actual = outputs[output[model.spec.head.type]].data as Float32Array;
     expect(maxDifference(actual, ownPrediction(model, windows, B))).toBeLessThan(1e-5);
   });
 
@@ -187,6 +199,7 @@ describe("exported bytes", () => {
           unused.add(output);
         }
       }
+      unused.delete("values.order"); // TopK has to give it
       expect([...unused]).toEqual(graph!.output.map(({ name }) => name));
     }
   });

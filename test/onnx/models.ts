@@ -3,6 +3,7 @@
  */
 import type { Scaler } from "../../src/data/scaler.ts";
 import { random } from "../../src/kernels/random.ts";
+import { outputs, quantilesOf } from "../../src/model/head.ts";
 import { layoutOf } from "../../src/model/layout.ts";
 import { parseSpec, type ModelSpec, type ModelSpecInput } from "../../src/model/spec.ts";
 import { activations, attentionForward, denseForward, lstmForward, softmax, type Vector } from "../reference.ts";
@@ -46,7 +47,7 @@ export function windowsOf({ spec, scaler }: Model, B: number, seed = 2): Float32
   return Float32Array.from(rows.flat());
 }
 
-/** Probabilities (B,classes) or values (B). */
+/** Probabilities (B,classes), or values (B), (B,O) or (B,O,Q). */
 export function predict({ spec, parameters, scaler }: Model, windows: Vector, B: number): Float64Array {
   const T = spec.input.steps;
   const parameter = (name: string) => {
@@ -81,9 +82,13 @@ export function predict({ spec, parameters, scaler }: Model, windows: Vector, B:
     }
   });
   const { head } = spec;
-  const O = head.type === "classify" ? head.classes.length : 1;
+  const O = outputs(head);
   const y = denseForward({ x, W: parameter("head.W"), b: parameter("head.b"), B, O, I, activation: 0 });
-  return head.type === "classify" ? softmax(y, B, O) : y.map((value) => value * head.scale);
+  if (head.type === "classify") return softmax(y, B, O);
+  const values = y.map((value) => value * head.scale);
+  const Q = Math.max(1, quantilesOf(head).length);
+  for (let n = 0; n < values.length; n += Q) values.subarray(n, n + Q).sort();
+  return values;
 }
 
 /** Raw (B,T,columns) to scaled (T,B,I). */
