@@ -15,7 +15,7 @@ export { initialParameters, Network, type Machinery } from "./model/network.ts";
 export type { Loss } from "./model/head.ts";
 export { blockStepsFor, largestBatch, planOf, type Plan, type PlanOptions, type Region } from "./model/plan.ts";
 export { adam, predictAll, Trainer, type Examples, type Fitted, type Training } from "./model/trainer.ts";
-export { Model } from "./model/model.ts";
+export { Model, reconstructionErrors } from "./model/model.ts";
 export {
   chooseThreshold, classificationCounts, classificationMetrics, regressionCounts, regressionMetrics, stateOf,
   type ClassificationMetrics, type Metrics, type RegressionMetrics,

@@ -2,10 +2,11 @@
  * @module
  * What a head puts out for a window, what it is compared with, and what people are told of it.
  *
- *     head       linear layer to   target of a window   loss                         prediction
- *     classify   classes           its class            cross-entropy                probabilities
- *     regress    1                 a value              squared error or Huber's     the value
- *     forecast   O, or O·Q         O values             as regress; Q: pinball (1)   (O), or (O,Q)
+ *     head          linear layer to   target of a window   loss                         prediction
+ *     classify      classes           its class            cross-entropy                probabilities
+ *     regress       1                 a value              squared error or Huber's     the value
+ *     forecast      O, or O·Q         O values             as regress; Q: pinball (1)   (O), or (O,Q)
+ *     reconstruct   I, at each step   its input (T,I)      as regress                   (T,I), scaled as the input
  *
  *     ρ_q(y, target) = (target - y) (q - [target < y])                              (1)
  *
@@ -15,7 +16,7 @@
  * and in the exported graph, but not for the loss, whose gradient belongs to the value that was wrong.
  */
 import type { Kernels } from "../kernels/kernels.ts";
-import type { HeadSpec } from "./spec.ts";
+import type { HeadSpec, ModelSpec } from "./spec.ts";
 
 /** What a batch is judged by. */
 export interface Loss {
@@ -32,21 +33,31 @@ export function quantilesOf(head: HeadSpec): readonly number[] {
   return (head.type === "forecast" && head.quantiles) || [];
 }
 
-/** How many numbers the head's linear layer puts out for one window. */
-export function outputs(head: HeadSpec): number {
-  if (head.type === "classify") return head.classes.length;
-  if (head.type === "regress") return 1;
-  return head.outputs.length * Math.max(1, quantilesOf(head).length);
+/** How many numbers the head's linear layer puts out: for a window, or for each step of one to reconstruct. */
+export function outputs({ head, input }: Pick<ModelSpec, "head" | "input">): number {
+  switch (head.type) {
+    case "classify":
+      return head.classes.length;
+    case "regress":
+      return 1;
+    case "forecast":
+      return head.outputs.length * Math.max(1, quantilesOf(head).length);
+    case "reconstruct":
+      return input.features;
+  }
 }
 
-/** How many numbers the target of a window has. */
+/** How many numbers the target of a window has; 0 where it is the window itself. */
 export function targetLength(head: HeadSpec): number {
+  if (head.type === "reconstruct") return 0;
   return head.type === "forecast" ? head.outputs.length : 1;
 }
 
 /** Where the head's numbers lie in kernel memory. */
 export interface HeadMemory {
-  /** (B, outputs) of the linear layer, and its gradient. */
+  /** (T,B,I) of the model. */
+  readonly input: number;
+  /** (B, outputs) of the linear layer, (T,B,I) of one that reconstructs, and its gradient. */
   readonly value: number;
   readonly gradient: number;
   /** (B, targetLength) */
@@ -57,10 +68,13 @@ export interface HeadMemory {
   readonly weights: number;
 }
 
-/** The mean loss of B windows against their targets, in the target's unit; its gradient is assigned. */
-export function lossOf(head: HeadSpec, targets: Float32Array, loss: Loss, B: number, memory: HeadMemory, kernels: Kernels): number {
+/** The mean loss of B windows against their targets, which are in the target's unit; its gradient is assigned. */
+export function lossOf({ head, input }: ModelSpec, targets: Float32Array, loss: Loss, B: number, memory: HeadMemory, kernels: Kernels): number {
   const { wasm } = kernels;
   const { value, gradient, probabilities, weights } = memory;
+  const error = (target: number, N: number) =>
+    loss.huberDelta === undefined ? wasm.mse(gradient, value, target, N) : wasm.huber(gradient, value, target, N, loss.huberDelta);
+  if (head.type === "reconstruct") return error(memory.input, input.steps * B * input.features);
   const target = kernels.float32(memory.targets, targets.length);
   if (head.type === "classify") {
     target.set(targets);
@@ -75,18 +89,29 @@ export function lossOf(head: HeadSpec, targets: Float32Array, loss: Loss, B: num
     kernels.float32(weights, quantiles.length).set(quantiles);
     return wasm.pinball(gradient, value, memory.targets, weights, N, quantiles.length);
   }
-  return loss.huberDelta === undefined ? wasm.mse(gradient, value, memory.targets, N) : wasm.huber(gradient, value, memory.targets, N, loss.huberDelta);
+  return error(memory.targets, N);
 }
 
-/** What the head says of B windows: probabilities, or values in the target's unit. A copy. */
-export function predictionsOf(head: HeadSpec, B: number, { value, probabilities }: HeadMemory, kernels: Kernels): Float32Array {
-  const N = B * outputs(head);
+/** What the head says of B windows: probabilities, values in the target's unit, or windows (B,T,I). A copy. */
+export function predictionsOf(spec: ModelSpec, B: number, { value, probabilities }: HeadMemory, kernels: Kernels): Float32Array {
+  const { head } = spec;
+  const O = outputs(spec);
+  if (head.type === "reconstruct") return byWindow(kernels.float32(value, spec.input.steps * B * O), B, O);
+  const N = B * O;
   if (head.type === "classify") {
-    kernels.wasm.softmax(probabilities, value, B, outputs(head));
+    kernels.wasm.softmax(probabilities, value, B, O);
     return kernels.float32(probabilities, N).slice();
   }
   const values = kernels.float32(value, N).map((y) => y * head.scale);
   const Q = quantilesOf(head).length;
   for (let n = 0; Q > 1 && n < N; n += Q) values.subarray(n, n + Q).sort();
   return values;
+}
+
+/** (T,B,I) as (B,T,I). */
+function byWindow(values: Float32Array, B: number, I: number): Float32Array {
+  const T = values.length / (B * I);
+  const windows = new Float32Array(values.length);
+  for (let row = 0; row < T * B; row++) windows.set(values.subarray(row * I, (row + 1) * I), ((row % B) * T + Math.floor(row / B)) * I);
+  return windows;
 }

@@ -81,6 +81,6 @@ export function layoutOf(spec: ModelSpec): Layout {
         return linear(name, layer.units, [I]);
     }
   });
-  linear("head", outputs(spec.head), [shapes[shapes.length - 1].features]);
+  linear("head", outputs(spec), [shapes[shapes.length - 1].features]);
   return { parameters, length };
 }

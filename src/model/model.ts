@@ -53,6 +53,12 @@ export class Model {
     return this.#outputs(inputs);
   }
 
+  /** N scaled windows (N,T,I) as the model reconstructs them, (N,T,I). For a reconstruct head; how far they are off: reconstructionErrors. */
+  reconstruct(inputs: Float32Array): Float32Array {
+    this.#expect(["reconstruct"], "reconstruct");
+    return this.#outputs(inputs);
+  }
+
   /** Probabilities of N scaled windows (N,T,I), (N, classes). For a classify head. */
   predictProbabilities(inputs: Float32Array): Float32Array {
     this.#expect(["classify"], "predictProbabilities");
@@ -85,4 +91,17 @@ export class Model {
     this.#inference.parameters.set(this.parameters);
     return predictAll(this.#inference, inputs, count);
   }
+}
+
+/** (N) mean squared errors, of each window over its steps and features; high where a window is unlike those of the training. */
+export function reconstructionErrors(reconstruction: Float32Array, inputs: Float32Array, count: number): Float32Array {
+  const size = inputs.length / count;
+  if (!Number.isInteger(size) || reconstruction.length !== inputs.length) {
+    throw new RangeError(`reconstruction expected as many numbers as ${count} windows have, got ${reconstruction.length} beside ${inputs.length}`);
+  }
+  return Float32Array.from({ length: count }, (_, n) => {
+    let sum = 0;
+    for (let at = n * size; at < (n + 1) * size; at++) sum += (reconstruction[at] - inputs[at]) * (reconstruction[at] - inputs[at]);
+    return sum / size;
+  });
 }

@@ -38,6 +38,8 @@ export class Network {
   readonly #pointers: Pointers;
   readonly #input: Assembly["input"];
   readonly #stages: Assembly["stages"];
+  /** How many the last forward pass was over. */
+  #windows = 0;
 
   /**
    * @param spec checked by parseSpec
@@ -93,30 +95,33 @@ export class Network {
 
   /** Forward pass over the first B loaded windows. */
   forward(B: number, mask: Mask = NO_DROPOUT): void {
+    this.#windows = B;
     for (const stage of this.#stages) stage.forward(B, mask);
   }
 
   /**
    * Loss of the last forward pass against `targets`, and its gradient in `gradients`. Class indices (B) for
-   * classify; values in the target's unit, (B) for regress and (B,O) for forecast.
+   * classify; values in the target's unit, (B) for regress and (B,O) for forecast; none for reconstruct.
    */
   backward(targets: Float32Array, loss: Loss, mask: Mask = NO_DROPOUT): number {
     if (!this.training) throw new TypeError(`backward expected a network built with training: true`);
-    const B = targets.length / targetLength(this.spec.head);
+    const B = this.#windows;
+    const expected = B * targetLength(this.spec.head);
+    if (targets.length !== expected) throw new RangeError(`"targets" expected ${expected} numbers for the ${B} windows of the last forward pass, got ${targets.length}`);
     this.gradients.fill(0);
-    const value = lossOf(this.spec.head, targets, loss, B, this.#head, this.kernels);
+    const value = lossOf(this.spec, targets, loss, B, this.#head, this.kernels);
     for (let index = this.#stages.length - 1; index >= 0; index--) this.#stages[index].backward(B, mask);
     return value;
   }
 
-  /** What the last forward pass predicts: (B, classes) probabilities, or (B), (B,O) or (B,O,Q) values in the target's unit. A copy. */
+  /** What the last forward pass predicts: (B, classes) probabilities, or (B), (B,O) or (B,O,Q) values in the target's unit, or scaled windows (B,T,I). A copy. */
   predictions(B: number): Float32Array {
-    return predictionsOf(this.spec.head, B, this.#head, this.kernels);
+    return predictionsOf(this.spec, B, this.#head, this.kernels);
   }
 
   get #head(): HeadMemory {
     const { value, gradient } = this.#stages[this.#stages.length - 1].output;
-    return { ...this.#pointers, value, gradient };
+    return { ...this.#pointers, input: this.#input.value, value, gradient };
   }
 }
 

@@ -175,7 +175,7 @@ function layOut(
 ): Assembly & { needs: ReadonlyMap<Shared, number> } {
   const layout = layoutOf(spec);
   const P = layout.length;
-  const O = outputs(spec.head);
+  const O = outputs(spec);
   const { steps, features, width } = spec.input;
   const shapes = shapesOf(spec);
   /** Layers whose output is a sequence of its own. */
@@ -202,8 +202,9 @@ function layOut(
   ledger.takeShared("odd", inTurn, sizes.get("odd"));
   ledger.takeShared("scratch", "scratch", sizes.get("scratch"));
 
+  const behind: Shape = spec.head.type === "reconstruct" ? { kind: "sequence", steps, features, directions: 1 } : { kind: "vector", features: O };
   /** Sequences that are yet to come. */
-  let sequences = sequential.length;
+  let sequences = sequential.length + (behind.kind === "sequence" ? 1 : 0);
   const signal = (keep: Site["keep"], shape: Shape): Signal => {
     const { features } = shape;
     if (shape.kind === "vector") {
@@ -242,7 +243,7 @@ function layOut(
     stages.push(buildStage(layer, before, site(index, `${index}.`, title(index), before, shapes[index + 1])));
     before = stages[index].output;
   });
-  stages.push(buildDense(O, "linear", "head", before, site(spec.layers.length, "", "head", before, { kind: "vector", features: O })));
+  stages.push(buildDense(O, "linear", "head", before, site(spec.layers.length, "", "head", before, behind)));
   const { regions, end, needs } = ledger;
   return { plan: { regions, end, bytes: Math.ceil(end / PAGE_BYTES) * PAGE_BYTES }, pointers, input, stages, needs };
 }

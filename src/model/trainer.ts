@@ -15,7 +15,7 @@ import type { Network } from "./network.ts";
 export interface Examples {
   /** (N,T,I) */
   readonly inputs: Float32Array;
-  /** (N) class indices; or values in the target's unit, (N), (N,O) for a forecast of O outputs. */
+  /** (N) class indices; or values in the target's unit, (N), (N,O) for a forecast of O outputs. Not read where windows are to be reconstructed. */
   readonly targets: Float32Array;
   /** N */
   readonly count: number;
@@ -128,7 +128,7 @@ function power(base: number, exponent: number): number {
   return result;
 }
 
-/** Predictions for all N windows: (N, classes) probabilities, or (N), (N,O) or (N,O,Q) values. The network must be built for inference. */
+/** Predictions for all N windows: (N, classes) probabilities, or (N), (N,O) or (N,O,Q) values, or windows (N,T,I). The network must be built for inference. */
 export function predictAll(network: Network, inputs: Float32Array, count: number): Float32Array {
   if (network.training) throw new TypeError(`"network" expected one built with training: false, so that dropout is off`);
   const parts: Float32Array[] = [];
@@ -151,8 +151,8 @@ function checkExamples({ inputs, targets, count }: Examples, { spec }: Network):
   const { steps, features } = spec.input;
   if (count < 1) throw new RangeError(`examples expected at least one window, got none`);
   const O = targetLength(spec.head);
-  if (inputs.length !== count * steps * features || targets.length !== count * O) {
-    throw new RangeError(`examples expected ${count} windows of ${steps} x ${features} values and ${O === 1 ? "as many" : `${count} x ${O}`} targets, got ${inputs.length} values and ${targets.length} targets`);
+  if (inputs.length !== count * steps * features || (O > 0 && targets.length !== count * O)) {
+    throw new RangeError(`examples expected ${count} windows of ${steps} x ${features} values and ${O > 1 ? `${count} x ${O}` : "as many"} targets, got ${inputs.length} values and ${targets.length} targets`);
   }
   if (spec.head.type !== "classify") return;
   const C = spec.head.classes.length;

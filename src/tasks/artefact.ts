@@ -70,7 +70,7 @@ export function exportRun(checkpoint: Uint8Array): Uint8Array {
   return exportOnnx({ spec, parameters, scaler, metadata });
 }
 
-/** What the model predicts of raw windows: (N, classes) probabilities, or (N), (N,O) or (N,O,Q) values. */
+/** What the model predicts of raw windows: (N, classes) probabilities, or (N), (N,O) or (N,O,Q) values, or scaled windows (N,T,I). */
 export function predict({ spec, build, parameters, scaler }: Pick<Artefact, "spec" | "build" | "parameters" | "scaler">, windows: TaskWindows, pool: Pool): Promise<Float32Array> {
   return pool.predict({ kind: "predict", spec, build, parameters, inputs: scale(windows, scaler) });
 }

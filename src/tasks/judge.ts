@@ -20,7 +20,7 @@ export interface Judge {
 }
 
 export function judgeOf(task: Task, spec: ModelSpec): Judge {
-  const C = outputs(spec.head);
+  const C = outputs(spec);
   const classify = task.kind === "classify";
   const metrics = (counts: Float64Array, threshold: number): Metrics =>
     classify ? classificationMetrics(counts, C, threshold) : regressionMetrics(counts);
