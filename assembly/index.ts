@@ -21,7 +21,7 @@ export { convolutionScratch, convolutionForward, convolutionBackward } from "./c
 export { poolForward, poolBackward, exchange } from "./pool";
 export { activationForward, activationBackward } from "./activation";
 export { dropout, uniform, philox } from "./random";
-export { softmax, softmaxCrossEntropy, mse, huber } from "./loss";
+export { softmax, softmaxCrossEntropy, mse, huber, pinball } from "./loss";
 export { proximal, clipNorm, adam, sgd } from "./optimizer";
 export { gramScratch, gram } from "./gram";
 export { latticeEncode, latticeAdd, latticeMean, applyUpdate, average32 } from "./aggregate";

@@ -326,6 +326,14 @@ export function mse(y: Vector, target: Vector, N: number) {
   return { loss: sum(error.map((e) => e * e)) / N, dy: Float64Array.from(error, (e) => (2 * e) / N) };
 }
 
+/** Of y (N,Q), target (N), quantiles (Q). */
+export function pinball(y: Vector, target: Vector, quantiles: Vector) {
+  const Q = quantiles.length;
+  const rows = Array.from(y, (value, n) => ({ e: target[Math.floor(n / Q)] - value, q: quantiles[n % Q] }));
+  const loss = rows.map(({ e, q }) => Math.max(q * e, (q - 1) * e));
+  return { loss: sum(loss) / rows.length, dy: Float64Array.from(rows, ({ e, q }) => (e === 0 ? 0 : e < 0 ? 1 - q : -q) / rows.length) };
+}
+
 // ---- Optimizers: one step, returning the new state -----------------------------------------------
 
 export interface AdamOptions { learningRate: number; beta1: number; beta2: number; epsilon: number; weightDecay: number }

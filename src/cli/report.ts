@@ -174,7 +174,7 @@ ${measureTable(models.flatMap(([id, value]) => (value ? [{ id, metrics: value }]
 ${stateTable(classes, federated.confusion)}</div></div>
 </section>`;
   }
-  const unit = spec.head.type === "regress" ? spec.head.unit : "";
+  const unit = "unit" in spec.head ? spec.head.unit : "";
   const dots = predictions ?? [];
   return html`<section aria-labelledby="prediction-title">
 <h2 id="prediction-title">Predicted against true</h2>

@@ -27,6 +27,7 @@
  * Reference: Hastie, Tibshirani & Friedman, The Elements of Statistical Learning, 2nd ed., 3.4.1, 4.2.
  */
 import { Kernels } from "../kernels/kernels.ts";
+import { quantilesOf } from "./head.ts";
 import { layoutOf } from "./layout.ts";
 import type { ModelSpec } from "./spec.ts";
 import type { Examples } from "./trainer.ts";
@@ -55,8 +56,7 @@ interface Columns {
 
 /** Whether a spec is one that closed form solves: flatten, and a head that is a plain linear layer. */
 export function isLinear({ layers, head }: ModelSpec): boolean {
-  const { type, quantiles } = head as { readonly type: string; readonly quantiles?: unknown };
-  return layers.length === 1 && layers[0].type === "flatten" && (type === "classify" || type === "regress" || (type === "forecast" && quantiles === undefined));
+  return layers.length === 1 && layers[0].type === "flatten" && head.type !== "reconstruct" && quantilesOf(head).length === 0;
 }
 
 function columnsOf(spec: ModelSpec): Columns {
@@ -107,7 +107,7 @@ function setTargets(rows: Float32Array, at: number, { head }: ModelSpec, targets
   if (head.type === "classify") {
     rows.fill(0, at, at + O);
     rows[at + targets[n]] = 1;
-  } else {
+  } else if (head.type !== "reconstruct") {
     for (let o = 0; o < O; o++) rows[at + o] = targets[n * O + o] / head.scale;
   }
 }

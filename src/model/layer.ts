@@ -157,30 +157,52 @@ const last: Row<"last"> = (_, input, site) => {
   };
 };
 
-/** y = activation(W x + b); `name` is "dense", or "head" for the last linear layer. */
+/** Each step is the vector; its gradient is the sum of theirs. */
+const repeat: Row<"repeat"> = (_, input, site) => {
+  const { kernels } = site;
+  const output = site.signal();
+  const T = output.steps;
+  return {
+    output,
+    forward(B) {
+      const N = B * input.features;
+      const vector = kernels.float32(input.value, N);
+      const sequence = kernels.float32(output.value, T * N);
+      for (let t = 0; t < T; t++) sequence.set(vector, t * N);
+    },
+    backward(B) {
+      const N = B * input.features;
+      site.clear(input.gradient, N);
+      kernels.wasm.addRows(input.gradient, output.gradient, T, N, N);
+    },
+  };
+};
+
+/** y = activation(W x + b) of a vector, or at each step of a sequence; `name` is "dense", or "head" for the last linear layer. */
 export function buildDense(O: number, activation: keyof typeof activations, name: string, input: Signal, site: Site): Stage {
   const { wasm } = site.kernels;
   const I = input.features;
   const code = activations[activation];
   const output = site.signal();
-  const scratch = site.scratch(wasm.denseScratch(site.batch, O, I));
+  const T = site.steps;
+  const scratch = site.scratch(wasm.denseScratch(T * site.batch, O, I));
   const W = site.weight(`${name}.W`), b = site.weight(`${name}.b`);
   const dW = site.gradient(`${name}.W`), db = site.gradient(`${name}.b`);
   return {
     output,
     forward(B) {
-      wasm.denseForward(output.value, input.value, W, b, scratch, B, O, I, code);
+      wasm.denseForward(output.value, input.value, W, b, scratch, T * B, O, I, code);
     },
     backward(B) {
-      if (input.gradient) site.clear(input.gradient, B * I);
-      wasm.denseBackward(input.gradient, dW, db, output.gradient, output.value, input.value, W, scratch, B, O, I, code);
+      if (input.gradient) site.clear(input.gradient, T * B * I);
+      wasm.denseBackward(input.gradient, dW, db, output.gradient, output.value, input.value, W, scratch, T * B, O, I, code);
     },
   };
 }
 
 const dense: Row<"dense"> = ({ units, activation }, input, site) => buildDense(units, activation, "dense", input, site);
 
-const stages: { [Type in LayerSpec["type"]]?: Row<Type> } = { lstm, convolution, pool, activation, dropout, attention, last, mean, max, flatten, dense };
+const stages: { [Type in LayerSpec["type"]]?: Row<Type> } = { lstm, convolution, pool, activation, dropout, attention, last, mean, max, flatten, repeat, dense };
 
 export function buildStage(layer: LayerSpec, input: Signal, site: Site): Stage {
   const build = stages[layer.type] as Build<LayerSpec> | undefined;

@@ -13,7 +13,8 @@
  *
  * The leading number is the layer's place in the spec; D is the number of directions.
  */
-import { outputs, shapesOf } from "./shape.ts";
+import { outputs } from "./head.ts";
+import { shapesOf } from "./shape.ts";
 import type { ModelSpec } from "./spec.ts";
 
 export interface Parameter {
@@ -80,6 +81,6 @@ export function layoutOf(spec: ModelSpec): Layout {
         return linear(name, layer.units, [I]);
     }
   });
-  linear("head", outputs(spec.head), [shapes[shapes.length - 1].features]);
+  linear("head", outputs(spec), [shapes[shapes.length - 1].features]);
   return { parameters, length };
 }

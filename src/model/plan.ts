@@ -18,9 +18,10 @@
  */
 import { align, Kernels } from "../kernels/kernels.ts";
 import type { Partner } from "../kernels/partner.ts";
+import { outputs, quantilesOf, targetLength } from "./head.ts";
 import { buildDense, buildStage, type Signal, type Site, type Stage } from "./layer.ts";
 import { layoutOf, type Layout } from "./layout.ts";
-import { outputs, shapesOf, type Shape } from "./shape.ts";
+import { shapesOf, type Shape } from "./shape.ts";
 import { parseSpec, type ModelSpec } from "./spec.ts";
 
 export type Part =
@@ -67,7 +68,8 @@ export interface Pointers {
   readonly start: number;
   readonly targets: number;
   readonly probabilities: number;
-  readonly classWeights: number;
+  /** Of the classes; the quantiles of a forecast. */
+  readonly weights: number;
 }
 
 export interface Assembly {
@@ -173,7 +175,7 @@ function layOut(
 ): Assembly & { needs: ReadonlyMap<Shared, number> } {
   const layout = layoutOf(spec);
   const P = layout.length;
-  const O = outputs(spec.head);
+  const O = outputs(spec);
   const { steps, features, width } = spec.input;
   const shapes = shapesOf(spec);
   /** Layers whose output is a sequence of its own; dropout and activation work on the gradient where it lies. */
@@ -188,9 +190,9 @@ function layOut(
     m: forTraining("optimizer"),
     v: forTraining("optimizer"),
     start: forTraining("optimizer"),
-    targets: ledger.take("windows", batch),
+    targets: ledger.take("windows", batch * targetLength(spec.head)),
     probabilities: ledger.take("windows", batch * O),
-    classWeights: ledger.take("windows", O),
+    weights: ledger.take("windows", Math.max(O, quantilesOf(spec.head).length)),
   };
   const input: Signal = { value: ledger.take("windows", steps * batch * features), gradient: 0, steps, features, sequence: true, width, directions: 1, spare: false };
   const title = (index: number) => `${index} ${spec.layers[index].type}`;
@@ -200,8 +202,9 @@ function layOut(
   ledger.takeShared("odd", inTurn, sizes.get("odd"));
   ledger.takeShared("scratch", "scratch", sizes.get("scratch"));
 
+  const behind: Shape = spec.head.type === "reconstruct" ? { kind: "sequence", steps, features, directions: 1 } : { kind: "vector", features: O };
   /** Sequences that are yet to come. */
-  let sequences = sequential.length;
+  let sequences = sequential.length + (behind.kind === "sequence" ? 1 : 0);
   const signal = (keep: Site["keep"], shape: Shape): Signal => {
     const { features } = shape;
     if (shape.kind === "vector") {
@@ -240,7 +243,7 @@ function layOut(
     stages.push(buildStage(layer, before, site(index, `${index}.`, title(index), before, shapes[index + 1])));
     before = stages[index].output;
   });
-  stages.push(buildDense(O, "linear", "head", before, site(spec.layers.length, "", "head", before, { kind: "vector", features: O })));
+  stages.push(buildDense(O, "linear", "head", before, site(spec.layers.length, "", "head", before, behind)));
   const { regions, end, needs } = ledger;
   return { plan: { regions, end, bytes: Math.ceil(end / PAGE_BYTES) * PAGE_BYTES }, pointers, input, stages, needs };
 }

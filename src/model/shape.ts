@@ -6,8 +6,9 @@
  *     sequence (T,F) ─ lstm gru convolution pool normalise activation dropout ─► sequence
  *                    ─ attention last mean max flatten                        ─► vector (F)
  *     vector (F)     ─ dense normalise activation dropout                     ─► vector
+ *                    ─ repeat                                                 ─► sequence (T,F)
  */
-import type { HeadSpec, LayerSpec, ModelSpec } from "./spec.ts";
+import type { LayerSpec, ModelSpec } from "./spec.ts";
 
 export interface Sequence {
   readonly kind: "sequence";
@@ -37,13 +38,15 @@ export function shapesOf({ input, layers }: Pick<ModelSpec, "input" | "layers">)
     const before = shapes[index];
     const at = `model spec: layers[${index}] (${layer.type})`;
     const previous = layers.slice(0, index).findLast(({ type }) => type !== "dropout");
-    shapes.push(before.kind === "vector" ? behindVector(layer, before, layers, index, at) : behindSequence(layer, before, previous, at));
+    shapes.push(before.kind === "vector" ? behindVector(layer, before, steps, layers, index, at) : behindSequence(layer, before, previous, at));
   });
   return shapes;
 }
 
-function behindVector(layer: LayerSpec, { features }: Vector, layers: readonly LayerSpec[], index: number, at: string): Vector {
+function behindVector(layer: LayerSpec, { features }: Vector, steps: number, layers: readonly LayerSpec[], index: number, at: string): Shape {
   switch (layer.type) {
+    case "repeat":
+      return { kind: "sequence", steps: layer.steps ?? steps, features, directions: 1 };
     case "dense":
       return { kind: "vector", features: layer.units };
     case "dropout":
@@ -51,8 +54,8 @@ function behindVector(layer: LayerSpec, { features }: Vector, layers: readonly L
     case "normalise":
       return { kind: "vector", features };
     default: {
-      const reduction = layers.findIndex(({ type }) => REDUCTIONS.has(type));
-      throw new RangeError(`${at} needs a sequence, but layers[${reduction}] has reduced it to a vector${index === reduction ? "" : "; put it before that"}`);
+      const reduction = layers.findLastIndex(({ type }, place) => place < index && REDUCTIONS.has(type));
+      throw new RangeError(`${at} needs a sequence, but layers[${reduction}] has reduced it to a vector; put it before that`);
     }
   }
 }
@@ -83,6 +86,7 @@ function behindSequence(layer: LayerSpec, before: Sequence, previous: LayerSpec 
     case "flatten":
       return { kind: "vector", features: steps * features };
     case "dense":
+    case "repeat":
       throw new RangeError(`${at} needs a vector; put "attention", "last", "mean", "max" or "flatten" before it`);
   }
 }
@@ -121,9 +125,4 @@ export function paddingOf(length: number, { kernel, stride, dilation, padding }:
   if (padding === "causal") return { before: reach, behind: 0 };
   const all = Math.max(0, (Math.ceil(length / stride) - 1) * stride + reach + 1 - length);
   return { before: Math.floor(all / 2), behind: Math.ceil(all / 2) };
-}
-
-/** How many numbers the head puts out for one window. */
-export function outputs(head: HeadSpec): number {
-  return head.type === "classify" ? head.classes.length : 1;
 }

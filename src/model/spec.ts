@@ -4,12 +4,13 @@
  *
  *     input (T,I) ─ lstm gru convolution … ─ attention last mean … ─ dense … ─ head
  *                   sequence layers          reduction               vector layers
+ *                                            ─ repeat ─ sequence layers ─ …
  *
  * Which layer may follow which is shape.ts's.
  */
 import * as z from "zod/mini"; // the same schemas at a third of the bytes, and none that compiles code, which pages forbid
 import { layoutOf } from "./layout.ts";
-import { shapesOf } from "./shape.ts";
+import { shapesOf, type Shape } from "./shape.ts";
 
 /** What zod says of a wrong value; handed to each parse, because zod's own setting is one for the whole process. */
 export const texts = { error: z.locales.en().localeError };
@@ -54,15 +55,32 @@ const layer = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("mean") }),
   z.strictObject({ type: z.literal("max") }),
   z.strictObject({ type: z.literal("flatten") }),
+  /** The way back from a vector to a sequence: the same in each of the steps, by default as many as the input has. */
+  z.strictObject({ type: z.literal("repeat"), steps: z.optional(count("steps", 1_000_000)) }),
   /** y = activation(W x + b) on a vector. */
   z.strictObject({ type: z.literal("dense"), units: count("units", 65536), activation: z._default(z.enum(["relu", "tanh", "sigmoid", "linear"]), "relu") }),
 ]);
+
+const ascends = (values: readonly number[]) => values.every((value, index) => index === 0 || value > values[index - 1]);
 
 const head = z.discriminatedUnion("type", [
   /** A linear layer to one logit a class, and softmax. The order of the classes is that of severity where there is one. */
   z.strictObject({ type: z.literal("classify"), classes: z.array(z.string().check(z.minLength(1))).check(z.minLength(2), z.maxLength(1024)) }),
   /** A linear layer to one value; `scale` multiplies it, so that the network itself works in units of about one. */
   z.strictObject({ type: z.literal("regress"), unit: z.string(), scale: z._default(z.number().check(z.positive()), 1) }),
+  /**
+   * A linear layer to one value for each name: several quantities, or one at several times. With quantiles (Koenker & Bassett 1978) to
+   * as many values for each name, ascending; `scale` as in regress.
+   */
+  z.strictObject({
+    type: z.literal("forecast"),
+    outputs: z.array(z.string().check(z.minLength(1))).check(z.minLength(1), z.maxLength(1024)),
+    unit: z.string(),
+    scale: z._default(z.number().check(z.positive()), 1),
+    quantiles: z.optional(z.array(z.number().check(z.gt(0), z.lt(1))).check(z.minLength(1), z.maxLength(99), z.refine(ascends, { error: "expected ascending numbers" }))),
+  }),
+  /** A linear layer at each step to the input's features, compared with the input itself: an autoencoder. */
+  z.strictObject({ type: z.literal("reconstruct") }),
 ]);
 
 const specSchema = z.strictObject({
@@ -89,8 +107,17 @@ export function parseSpec(input: unknown): ModelSpec {
   if (!result.success) throw new RangeError(`model spec: ${z.prettifyError(result.error)}`);
   const spec = result.data;
   const shapes = shapesOf(spec);
-  if (shapes[shapes.length - 1].kind === "sequence") throw new RangeError(`model spec: layers expected one "attention", "last", "mean", "max" or "flatten" between the sequence and the head, got none`);
+  checkHead(spec, shapes[shapes.length - 1]);
   const { length } = layoutOf(spec);
   if (length > MAX_PARAMETERS) throw new RangeError(`model spec: expected at most ${MAX_PARAMETERS} parameters, got ${length}`);
   return spec;
+}
+
+function checkHead({ head, input: { steps } }: ModelSpec, before: Shape): void {
+  if (head.type === "reconstruct") {
+    if (before.kind !== "sequence") throw new RangeError(`model spec: head (reconstruct) needs a sequence, but the layers end in a vector; put "repeat" behind it`);
+    if (before.steps !== steps) throw new RangeError(`model spec: head (reconstruct) needs the ${steps} steps of the input, but the layers end in ${before.steps}; use padding "same" and stride 1, or "repeat" behind a vector`);
+  } else if (before.kind === "sequence") {
+    throw new RangeError(`model spec: layers expected one "attention", "last", "mean", "max" or "flatten" between the sequence and the head, got none`);
+  }
 }

@@ -41,6 +41,9 @@ export interface OnnxOptions {
  *     output  probabilities  float32 (batch, classes)     of a classifier
  *             state          int64   (batch)              of a classifier with an alarm threshold
  *             value          float32 (batch, 1)           of a regressor, in its unit and not clamped
+ *             values         float32 (batch, O), or (batch, O, Q) ascending, of a forecast in its unit
+ *             reconstruction float32 (batch, T, I)        of an autoencoder, in scaled units
+ *             error          float32 (batch)              of an autoencoder: mean squared error, in scaled units
  *
  * @throws RangeError where parameters, scaler or metadata do not fit the spec.
  */
@@ -60,8 +63,8 @@ export function exportOnnx({ spec, parameters, scaler, metadata = {} }: OnnxOpti
   };
   const scaled = scale(graph, sensors.name, scaler);
   const sequence = graph.node("Transpose", "sequence", [scaled], { perm: [1, 0, 2] }); // (T,B,I)
-  const vector = addLayers(graph, sequence, spec);
-  const outputs = addHead(graph, vector, spec, threshold);
+  const last = addLayers(graph, sequence, spec);
+  const outputs = addHead(graph, last, scaled, spec, threshold);
 
   return graph.encode({
     irVersion: IR_VERSION,
@@ -114,7 +117,7 @@ function scale(graph: Graph, sensors: string, { mean, std, regimes }: Scaler): s
   return graph.node("Div", "scaler.scaled", [graph.node("Sub", "scaler.centred", [values, means]), stds]);
 }
 
-/** Layers map one to one; dropout is nothing at inference. Returns the vector (B,·) that the head sees. */
+/** Layers map one to one; dropout is nothing at inference. Returns the vector (B,·), or the sequence (T,B,·), that the head sees. */
 function addLayers(graph: Graph, sequence: string, spec: ModelSpec): string {
   const layers = spec.layers.map((layer, index) => ({ layer, name: `${index}.${layer.type}` })).filter(({ layer }) => layer.type !== "dropout");
   let x = sequence;
@@ -129,6 +132,10 @@ function addLayers(graph: Graph, sequence: string, spec: ModelSpec): string {
       x = graph.node("Reshape", name, [states, graph.integers(`${name}.shape`, 0, width)]); // (B,D*H)
     }
     if (layer.type === "attention") x = addAttention(graph, name, x);
+    if (layer.type === "repeat") {
+      const step = graph.node("Unsqueeze", `${name}.step`, [x, graph.integers(`${name}.axis`, 0)]); // (1,B,I)
+      x = graph.node("Expand", name, [step, graph.integers(`${name}.steps`, layer.steps ?? spec.input.steps, 1, 1)]); // (T,B,I)
+    }
     if (layer.type === "dense") {
       x = graph.node("Gemm", layer.activation === "linear" ? name : `${name}.linear`, [x, `${name}.W`, `${name}.b`], { transB: 1 });
       if (layer.activation !== "linear") x = graph.node(ACTIVATION[layer.activation], name, [x]);
@@ -162,12 +169,14 @@ function addAttention(graph: Graph, name: string, h: string): string {
   return graph.node("ReduceSum", name, [weighted, graph.integers(`${name}.axis`, 0)], { keepdims: 0 }); // (B,I)
 }
 
-function addHead(graph: Graph, x: string, { head }: ModelSpec, threshold: number | undefined): Port[] {
+function addHead(graph: Graph, x: string, scaled: string, { head, input }: ModelSpec, threshold: number | undefined): Port[] {
+  if (head.type === "reconstruct") return addReconstruction(graph, x, scaled, input);
   if (head.type === "regress") {
     const normalised = graph.node("Gemm", "head", [x, "head.W", "head.b"], { transB: 1 });
     graph.node("Mul", "value", [normalised, graph.constant("head.scale", [1], [head.scale])]);
     return [{ name: "value", element: "float32", shape: ["batch", 1], description: `predicted value; unit: ${head.unit}` }];
   }
+  if (head.type === "forecast") return [addForecast(graph, x, head)];
   const logits = graph.node("Gemm", "logits", [x, "head.W", "head.b"], { transB: 1 });
   const probabilities = graph.node("Softmax", "probabilities", [logits], { axis: 1 });
   const ports: Port[] = [
@@ -178,6 +187,36 @@ function addHead(graph: Graph, x: string, { head }: ModelSpec, threshold: number
     ports.push({ name: "state", element: "int64", shape: ["batch"], description: `index of the state; alarm from a critical probability of ${threshold}` });
   }
   return ports;
+}
+
+/** The scaled window as the model makes it from (T,B,·), and its mean squared error. */
+function addReconstruction(graph: Graph, x: string, scaled: string, { steps, features }: ModelSpec["input"]): Port[] {
+  const W = graph.node("Transpose", "head.W.transposed", ["head.W"], { perm: [1, 0] });
+  const sequence = graph.node("Add", "head", [graph.node("MatMul", "head.Wx", [x, W]), "head.b"]); // (T,B,I)
+  const reconstruction = graph.node("Transpose", "reconstruction", [sequence], { perm: [1, 0, 2] });
+  const difference = graph.node("Sub", "error.difference", [reconstruction, scaled]);
+  const squared = graph.node("Mul", "error.squared", [difference, difference]);
+  graph.node("ReduceMean", "error", [squared], { axes: [1, 2], keepdims: 0 });
+  return [
+    { name: "reconstruction", element: "float32", shape: ["batch", steps, features], description: "the window as reconstructed, in scaled units" },
+    { name: "error", element: "float32", shape: ["batch"], description: "mean squared error of the reconstruction, in scaled units" },
+  ];
+}
+
+/** Values (B,O), or quantiles (B,O,Q) in ascending order. */
+function addForecast(graph: Graph, x: string, { outputs, unit, scale, quantiles = [] }: Extract<ModelSpec["head"], { type: "forecast" }>): Port {
+  const [O, Q] = [outputs.length, quantiles.length];
+  const description = `${outputs.join(", ")}${Q > 0 ? `, quantiles ${quantiles.join(", ")} of each` : ""}; unit: ${unit}`;
+  const normalised = graph.node("Gemm", "head", [x, "head.W", "head.b"], { transB: 1 });
+  const constant = graph.constant("head.scale", [1], [scale]);
+  if (Q === 0) {
+    graph.node("Mul", "values", [normalised, constant]);
+    return { name: "values", element: "float32", shape: ["batch", O], description };
+  }
+  const scaled = graph.node("Mul", "head.scaled", [normalised, constant]);
+  const rows = graph.node("Reshape", Q > 1 ? "head.rows" : "values", [scaled, graph.integers("head.shape", 0, O, Q)]); // (B,O,Q)
+  if (Q > 1) graph.nodeWithOutputs("TopK", "values", [rows, graph.integers("head.quantiles", Q)], ["values", "values.order"], { axis: 2, largest: 0, sorted: 1 });
+  return { name: "values", element: "float32", shape: ["batch", O, Q], description };
 }
 
 /** The last two of C classes are critical. Alarm where their probability reaches the threshold; the state is the likeliest on that side. */

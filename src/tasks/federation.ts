@@ -33,8 +33,8 @@ export interface FederationOptions {
   readonly pool: Pool;
   /** Settings and regimes of the raw rows. */
   readonly data: Pick<TaskData, "settings" | "regimes">;
-  /** What adds up over windows: see model/metrics.ts. */
-  readonly counts: (predictions: Float32Array, windows: TaskWindows) => Float64Array;
+  /** What adds up over windows: see model/metrics.ts. `inputs` are the windows as the model saw them, scaled. */
+  readonly counts: (predictions: Float32Array, windows: TaskWindows, inputs: Float32Array) => Float64Array;
   /** Evaluate each round's model on validation windows; without, only the last one's. */
   readonly everyRound?: boolean;
   /** Go on after this round from these parameters. */
@@ -166,8 +166,9 @@ class FactoryLearner implements Learner {
 
   async countsOf(windows: TaskWindows): Promise<Float64Array> {
     const { pool, spec, build, counts } = this.#options;
-    const predictions = await pool.predict({ kind: "predict", spec, build, parameters: this.parameters, inputs: this.#inputs(windows) });
-    return counts(predictions, windows);
+    const inputs = this.#inputs(windows);
+    const predictions = await pool.predict({ kind: "predict", spec, build, parameters: this.parameters, inputs });
+    return counts(predictions, windows, inputs);
   }
 
   #inputs(windows: TaskWindows): Float32Array {

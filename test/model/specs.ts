@@ -24,6 +24,11 @@ export const specs: Record<string, ModelSpecInput> = {
     layers: [dropout(0.1), lstm(9), dropout(0.2), lstm(3, true), dropout(0.3), lstm(8, true), dropout(0.2), { type: "last" }],
   },
   "dropout twice, between a layer and attention": { input: { steps: 9, features: 3 }, head, layers: [lstm(4, true), dropout(0.2), dropout(0.3), { type: "attention", size: 5 }] },
+  "an encoder and a decoder": {
+    input: { steps: 9, features: 3 }, head: { type: "reconstruct" },
+    layers: [lstm(5, true), dropout(0.1), { type: "last" }, { type: "dense", units: 2 }, { type: "repeat" }, lstm(4), dropout(0.2)],
+  },
+  "reconstruction step by step": { input: { steps: 10, features: 2 }, head: { type: "reconstruct" }, layers: [dropout(0.3), lstm(4), lstm(3, true)] },
   "attention on the inputs": { input: { steps: 10, features: 3 }, head, layers: [dropout(0.2), { type: "attention", size: 3 }] },
   "activations and the mean over time": { input: { steps: 11, features: 3 }, head, layers: [activation("tanh"), lstm(5, true), activation("relu"), dropout(0.2), { type: "mean" }, activation("sigmoid")] },
   "an lstm behind a pool, and its maximum over time": { input: { steps: 13, features: 3 }, head, layers: [{ type: "pool", kind: "average", size: 3, stride: 1 }, lstm(6), { type: "max" }] },

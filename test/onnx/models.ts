@@ -3,6 +3,7 @@
  */
 import type { Scaler } from "../../src/data/scaler.ts";
 import { random } from "../../src/kernels/random.ts";
+import { outputs, quantilesOf } from "../../src/model/head.ts";
 import { layoutOf } from "../../src/model/layout.ts";
 import { parseSpec, type ModelSpec, type ModelSpecInput } from "../../src/model/spec.ts";
 import { activations, attentionForward, denseForward, lstmForward, softmax, type Vector } from "../reference.ts";
@@ -46,9 +47,9 @@ export function windowsOf({ spec, scaler }: Model, B: number, seed = 2): Float32
   return Float32Array.from(rows.flat());
 }
 
-/** Probabilities (B,classes) or values (B). */
+/** Probabilities (B,classes), values (B), (B,O) or (B,O,Q), or windows (B,T,I). */
 export function predict({ spec, parameters, scaler }: Model, windows: Vector, B: number): Float64Array {
-  const T = spec.input.steps;
+  let T = spec.input.steps;
   const parameter = (name: string) => {
     const { offset, length } = layoutOf(spec).parameters.find((row) => row.name === name)!;
     return parameters.subarray(offset, offset + length);
@@ -74,6 +75,11 @@ export function predict({ spec, parameters, scaler }: Model, windows: Vector, B:
       const c = named("c")[0];
       x = attentionForward({ h: x, W: named("W"), b: named("b"), v: named("v"), c, T, B, D: I, A: layer.size }).context;
     }
+    if (layer.type === "repeat") {
+      T = layer.steps ?? spec.input.steps;
+      const vector = x;
+      x = Float64Array.from({ length: T * vector.length }, (_, at) => vector[at % vector.length]);
+    }
     if (layer.type === "dense") {
       const activation = activations.findIndex(({ name }) => name === layer.activation);
       x = denseForward({ x, W: named("W"), b: named("b"), B, O: layer.units, I, activation });
@@ -81,9 +87,15 @@ export function predict({ spec, parameters, scaler }: Model, windows: Vector, B:
     }
   });
   const { head } = spec;
-  const O = head.type === "classify" ? head.classes.length : 1;
-  const y = denseForward({ x, W: parameter("head.W"), b: parameter("head.b"), B, O, I, activation: 0 });
-  return head.type === "classify" ? softmax(y, B, O) : y.map((value) => value * head.scale);
+  const O = outputs(spec);
+  const rows = head.type === "reconstruct" ? T * B : B;
+  const y = denseForward({ x, W: parameter("head.W"), b: parameter("head.b"), B: rows, O, I, activation: 0 });
+  if (head.type === "reconstruct") return y.map((_, at) => y[(Math.floor(at / O) % T) * B * O + Math.floor(at / (T * O)) * O + (at % O)]);
+  if (head.type === "classify") return softmax(y, B, O);
+  const values = y.map((value) => value * head.scale);
+  const Q = Math.max(1, quantilesOf(head).length);
+  for (let n = 0; n < values.length; n += Q) values.subarray(n, n + Q).sort();
+  return values;
 }
 
 /** Raw (B,T,columns) to scaled (T,B,I). */
