@@ -5,11 +5,12 @@
  */
 import type { BuildName } from "../kernels/build.ts";
 import type { OnnxRunner } from "./artefact.ts";
+import { engineStudy } from "./enginestudy.ts";
 import type { Unit } from "./evidence.ts";
 import type { Pool } from "./pool.ts";
 import type { CaseResult, Study, StudyCase } from "./study.ts";
 
-export const studies: readonly Study[] = [];
+export const studies: readonly Study[] = [engineStudy];
 
 export interface StudyOptions {
   readonly seeds: readonly number[];
