@@ -6,7 +6,7 @@
  *     sensors (B,T,columns) ─ scaler ─ Transpose (T,B,I) ─ LSTM … ─ attention | Y_h ─ Gemm … ─ head
  *                                    ─ Transpose (B,I,T) ─ Conv … ─ ReduceMean …   ─ Gemm … ─ head
  *
- * The canonical vector already is in ONNX order (gates i, o, f, c; B = [Wb, Rb]), so initializers are
+ * The canonical vector already is in ONNX order (gates i, o, f, c and z, r, h; B = [Wb, Rb]), so initializers are
  * its rows as they are. Only operators of the default domain are used. Opset 14 is the oldest with the
  * current LSTM operator until opset 22, and therefore what most runtimes accept.
  *
@@ -132,7 +132,7 @@ function addLayers(graph: Graph, sequence: Flow, spec: ModelSpec): string {
       const wanted = AXES[layer.type] ?? "TBF";
       if (wanted !== "any") ({ name: x, axes } = arrange(graph, { name: x, axes }, wanted, x === sequence.name ? "sequence" : `${name}.input`));
     }
-    if (layer.type === "lstm") x = addLstm(graph, name, x, layer, layers[place + 1]?.layer.type === "last");
+    if (layer.type === "lstm" || layer.type === "gru") x = addRecurrent(graph, name, x, layer, layers[place + 1]?.layer.type === "last");
     if (layer.type === "last") {
       const states = graph.node("Transpose", `${name}.states`, [x], { perm: [1, 0, 2] }); // (B,D,H)
       x = graph.node("Reshape", name, [states, graph.integers(`${name}.shape`, 0, before.features)]); // (B,D*H)
@@ -159,10 +159,11 @@ function addLayers(graph: Graph, sequence: Flow, spec: ModelSpec): string {
 const ACTIVATION = { relu: "Relu", tanh: "Tanh", sigmoid: "Sigmoid" } as const;
 
 /** Hands on the sequence (T,B,D*H), or the final states (D,B,H) where the next layer takes those. */
-function addLstm(graph: Graph, name: string, x: string, layer: Extract<LayerSpec, { type: "lstm" }>, final: boolean): string {
-  const attributes = { hidden_size: layer.hidden, direction: layer.bidirectional ? "bidirectional" : "forward" };
+function addRecurrent(graph: Graph, name: string, x: string, layer: Extract<LayerSpec, { type: "lstm" | "gru" }>, final: boolean): string {
+  const reset: Record<string, number> = layer.type === "gru" ? { linear_before_reset: 1 } : {};
+  const attributes = { hidden_size: layer.hidden, direction: layer.bidirectional ? "bidirectional" : "forward", ...reset };
   const outputs = final ? ["", `${name}.Y_h`] : [`${name}.Y`]; // Y (T,D,B,H), Y_h (D,B,H)
-  graph.nodeWithOutputs("LSTM", name, [x, `${name}.W`, `${name}.R`, `${name}.B`], outputs, attributes);
+  graph.nodeWithOutputs(layer.type.toUpperCase(), name, [x, `${name}.W`, `${name}.R`, `${name}.B`], outputs, attributes);
   if (final) return `${name}.Y_h`;
   if (!layer.bidirectional) return graph.node("Squeeze", `${name}.sequence`, [`${name}.Y`, graph.integers(`${name}.axis`, 1)]);
   const steps = graph.node("Transpose", `${name}.steps`, [`${name}.Y`], { perm: [0, 2, 1, 3] }); // (T,B,D,H)

@@ -24,6 +24,7 @@ import { classify, modelOf, predict, regress, windowsOf, type Model } from "./mo
 const attention = { type: "attention", size: 5 } as const;
 const last = { type: "last" } as const;
 const lstm = { type: "lstm", hidden: 4 } as const;
+const gru = { type: "gru", hidden: 5 } as const;
 const both = { ...lstm, bidirectional: true } as const;
 const dropout = { type: "dropout", rate: 0.3 } as const;
 const convolution = (filters: number, kernel: number, options = {}) => ({ type: "convolution", filters, kernel, ...options }) as const;
@@ -50,6 +51,9 @@ const models: Record<string, Model> = {
   "a forecast of one value": modelOf([lstm, last], { ...forecast, outputs: ["1 h"] }),
   "a forecast of quantiles": modelOf([both, attention], { ...forecast, quantiles: [0.1, 0.5, 0.9] }, { regimes: 2 }),
   "a forecast of one quantile": modelOf([lstm, last], { ...forecast, quantiles: [0.5] }),
+  "gru, one direction, last": modelOf([gru, last], classify),
+  "gru, two directions, attention": modelOf([{ ...gru, bidirectional: true }, dropout, lstm, { ...gru, bidirectional: true }, attention], classify, { features: 5 }),
+  "gru, two directions, last": modelOf([{ ...gru, bidirectional: true }, last], regress, { regimes: 2 }),
   "an autoencoder": modelOf([both, last, dense("tanh"), { type: "repeat" }, lstm], { type: "reconstruct" }, { regimes: 2 }),
   "a reconstruction without bottleneck": modelOf([dropout, both], { type: "reconstruct" }),
   "sequence to sequence of another length": modelOf([lstm, attention, { type: "repeat", steps: 4 }, both, last], forecast),

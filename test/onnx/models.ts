@@ -6,7 +6,7 @@ import { random } from "../../src/kernels/random.ts";
 import { outputs, quantilesOf } from "../../src/model/head.ts";
 import { layoutOf } from "../../src/model/layout.ts";
 import { parseSpec, type LayerSpec, type ModelSpec, type ModelSpecInput } from "../../src/model/spec.ts";
-import { activations, attentionForward, convolutionForward, denseForward, lstmForward, poolForward, softmax, type Slide, type Vector } from "../reference.ts";
+import { activations, attentionForward, convolutionForward, denseForward, gruForward, lstmForward, poolForward, softmax, type Slide, type Vector } from "../reference.ts";
 
 export const STATES = ["HEALTHY", "DEGRADED", "CRITICAL", "FAILURE"];
 
@@ -59,12 +59,13 @@ export function predict({ spec, parameters, scaler }: Model, windows: Vector, B:
   let final = x;
   spec.layers.forEach((layer, index) => {
     const named = (name: string) => parameter(`${index}.${layer.type}.${name}`);
-    if (layer.type === "lstm") {
+    if (layer.type === "lstm" || layer.type === "gru") {
+      const forward = layer.type === "lstm" ? lstmForward : gruForward;
       const H = layer.hidden;
       const D = layer.bidirectional ? 2 : 1;
       const directions = Array.from({ length: D }, (_, d) => {
         const part = (values: Float32Array) => values.subarray((d * values.length) / D, ((d + 1) * values.length) / D);
-        return lstmForward({ x, W: part(named("W")), R: part(named("R")), b: part(named("B")), T, B, I, H, reverse: d === 1 }).h;
+        return forward({ x, W: part(named("W")), R: part(named("R")), b: part(named("B")), T, B, I, H, reverse: d === 1 }).h;
       });
       x = Float64Array.from({ length: T * B * D * H }, (_, at) => directions[Math.floor(at / H) % D][Math.floor(at / (D * H)) * H + (at % H)]);
       final = Float64Array.from({ length: B * D * H }, (_, at) => x[(at % (D * H) < H ? T - 1 : 0) * B * D * H + at]);
