@@ -12,9 +12,11 @@
  * Operators: https://onnx.ai/onnx/operators
  */
 import type { Scaler } from "../data/scaler.ts";
-import { layoutOf } from "../model/layout.ts";
+import { layoutOf, statisticsOf } from "../model/layout.ts";
+import { shapesOf } from "../model/shape.ts";
 import type { LayerSpec, ModelSpec } from "../model/spec.ts";
 import { Graph, type Port } from "./graph.ts";
+import { addBatchNormalise, addLayerNormalise } from "./normalise.ts";
 
 const IR_VERSION = 8;
 const OPSET = 14;
@@ -24,6 +26,8 @@ export interface OnnxOptions {
   readonly spec: ModelSpec;
   /** (P) the canonical vector of `layoutOf(spec)`. */
   readonly parameters: Float32Array;
+  /** (S) of `statisticsOf(spec)`: the file is for the place whose windows these are of. Absent where nothing is normalised over batches. */
+  readonly statistics?: Float32Array;
   readonly scaler: Scaler;
   /**
    * What else the file says about itself, each value a string. By convention: `task`, `rounds`, `clients`,
@@ -47,12 +51,13 @@ export interface OnnxOptions {
  *
  * @throws RangeError where parameters, scaler or metadata do not fit the spec.
  */
-export function exportOnnx({ spec, parameters, scaler, metadata = {} }: OnnxOptions): Uint8Array<ArrayBuffer> {
+export function exportOnnx({ spec, parameters, statistics = new Float32Array(0), scaler, metadata = {} }: OnnxOptions): Uint8Array<ArrayBuffer> {
   const { features, steps } = spec.input;
   checkScaler(scaler, features);
   const threshold = alarmThreshold(spec, metadata);
   const graph = new Graph();
   addParameters(graph, spec, parameters);
+  addStatistics(graph, spec, statistics);
 
   const settings = scaler.regimes?.settings ?? 0;
   const sensors: Port = {
@@ -89,6 +94,15 @@ function addParameters(graph: Graph, spec: ModelSpec, parameters: Float32Array):
   }
 }
 
+/** As constants, because the initializers are the canonical vector and nothing else. */
+function addStatistics(graph: Graph, spec: ModelSpec, statistics: Float32Array): void {
+  const layout = statisticsOf(spec);
+  if (statistics.length !== layout.length) {
+    throw new RangeError(`"statistics" expected ${layout.length} numbers for this spec, got ${statistics.length}; adapt the model to the windows of the place that will use it`);
+  }
+  for (const { name, shape, offset, length } of layout.parameters) graph.constant(name, shape, [...statistics.subarray(offset, offset + length)]);
+}
+
 /** y = (x - mean[r]) / std[r], in float32 and in this order, as the scaler itself computes it. */
 function scale(graph: Graph, sensors: string, { mean, std, regimes }: Scaler): string {
   const R = mean.length;
@@ -119,10 +133,11 @@ function scale(graph: Graph, sensors: string, { mean, std, regimes }: Scaler): s
 
 /** Layers map one to one; dropout is nothing at inference. Returns the vector (B,·), or the sequence (T,B,·), that the head sees. */
 function addLayers(graph: Graph, sequence: string, spec: ModelSpec): string {
-  const layers = spec.layers.map((layer, index) => ({ layer, name: `${index}.${layer.type}` })).filter(({ layer }) => layer.type !== "dropout");
+  const shapes = shapesOf(spec);
+  const layers = spec.layers.map((layer, index) => ({ layer, index, name: `${index}.${layer.type}` })).filter(({ layer }) => layer.type !== "dropout");
   let x = sequence;
   let width = spec.input.features;
-  layers.forEach(({ layer, name }, place) => {
+  layers.forEach(({ layer, index, name }, place) => {
     if (layer.type === "lstm") {
       width = (layer.bidirectional ? 2 : 1) * layer.hidden;
       x = addLstm(graph, name, x, layer, layers[place + 1]?.layer.type === "last");
@@ -131,6 +146,7 @@ function addLayers(graph: Graph, sequence: string, spec: ModelSpec): string {
       const states = graph.node("Transpose", `${name}.states`, [x], { perm: [1, 0, 2] }); // (B,D,H)
       x = graph.node("Reshape", name, [states, graph.integers(`${name}.shape`, 0, width)]); // (B,D*H)
     }
+    if (layer.type === "normalise") x = layer.kind === "layer" ? addLayerNormalise(graph, name, x) : addBatchNormalise(graph, name, x, shapes[index].kind === "sequence");
     if (layer.type === "attention") x = addAttention(graph, name, x);
     if (layer.type === "repeat") {
       const step = graph.node("Unsqueeze", `${name}.step`, [x, graph.integers(`${name}.axis`, 0)]); // (1,B,I)
