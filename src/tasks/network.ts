@@ -7,7 +7,7 @@ import { scale } from "../data/scaler.ts";
 import type { BuildName } from "../kernels/build.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import type { Training } from "../model/trainer.ts";
-import { differenceOf, encodeArtefact, exportRun, type Artefact, type OnnxRunner } from "./artefact.ts";
+import { adapt, differenceOf, encodeArtefact, exportRun, type Artefact, type OnnxRunner } from "./artefact.ts";
 import { concatAll, inOnePlace } from "./comparison.ts";
 import { federate, type Federated } from "./federation.ts";
 import type { Pool } from "./pool.ts";
@@ -31,6 +31,11 @@ export interface NetworkScoring {
   readonly data?: Pick<TaskData, "settings" | "regimes">;
   /** On which test windows a factory's models are judged: its own (the default), or all factories'. */
   readonly judgedOn?: "own" | "all";
+  /**
+   * Before it predicts a factory's test windows, adapt a model that normalises over batches to them, without their
+   * labels. Default: it keeps the statistics of the training windows of whoever uses it.
+   */
+  readonly adaptive?: boolean;
   readonly pool: Pool;
   readonly build?: BuildName;
   readonly signal?: AbortSignal;
@@ -66,8 +71,12 @@ export async function networkScores(options: NetworkScoring): Promise<NetworkSco
     })));
 
   const whole = concatAll(factories.map(({ test }) => test));
-  const predict = (model: Federated, windows: TaskWindows) =>
-    pool.predict({ kind: "predict", spec, build, parameters: model.parameters, inputs: scale(windows, model.scaler) });
+  /** `user` is the factory that uses the model; centralised and alone, there is only one whose statistics it could have. */
+  const predict = async ({ parameters, scaler, statistics: own }: Federated, user: string, windows: TaskWindows) => {
+    const statistics = options.adaptive ? await adapt({ spec, build, parameters, scaler }, windows, pool) : (own.get(user) ?? [...own.values()][0]);
+    return pool.predict({ kind: "predict", spec, build, parameters, statistics, inputs: scale(windows, scaler) });
+  };
+  const predictWhole = async (model: Federated, user: string) => concatenate(await Promise.all(factories.map(({ test }) => predict(model, user, test))));
   const score = (way: Way, factory: string, predictions: Float32Array, windows: TaskWindows): Score => ({
     case: options.case, model: options.model, way, factory, samples: windows.count, figures: options.figures(predictions, windows),
     ...(options.intervals && factory === ALL ? { intervals: options.intervals(predictions, windows) } : {}),
@@ -76,9 +85,9 @@ export async function networkScores(options: NetworkScoring): Promise<NetworkSco
   for (const way of ways) {
     const own = trained.filter((_, index) => groups[index].way === way);
     const modelOf = (index: number) => (way === "solo" ? own[index] : own[0]);
-    const onOwn = await Promise.all(factories.map(({ test }, index) => predict(modelOf(index), test)));
+    const onOwn = await Promise.all(factories.map(({ id, test }, index) => predict(modelOf(index), id, test)));
     for (const [index, { id, test }] of factories.entries()) {
-      scores.push(judgedOn === "all" ? score(way, id, await predict(modelOf(index), whole), whole) : score(way, id, onOwn[index], test));
+      scores.push(judgedOn === "all" ? score(way, id, await predictWhole(modelOf(index), id), whole) : score(way, id, onOwn[index], test));
     }
     scores.push(score(way, ALL, concatenate(onOwn), whole));
   }
