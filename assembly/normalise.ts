@@ -20,9 +20,10 @@
  *
  *   x, dx, y, dy (N,I)   γ, β, μ, σ² (I)   ε = 1e-5
  *
- * Means are taken of float64 sums, in the order of the rows. So (1) needs no second pass for differences
- * and loses nothing to them until a mean is thousands of deviations away from zero, and its sums go on from batch
- * to batch over as many windows as there are. The variance is that of the numbers, divided by N.
+ * Means are taken of float64 sums, in the order of the rows. So (1) needs no second pass for the differences,
+ * loses nothing to them until a mean is thousands of deviations away from zero, and its sums go on from
+ * batch to batch over as many windows as there are. (7) adds row by row to float32. The variance is that of
+ * the numbers themselves, divided by how many they are.
  *
  * References: Ioffe & Szegedy, Batch Normalization, ICML 2015, algorithm 1. Ba, Kiros & Hinton, Layer
  * Normalization, 2016, equation 4.
