@@ -58,8 +58,8 @@ export async function networkScores(options: NetworkScoring): Promise<NetworkSco
 }
 
 /** A model as a factory uses it, with its own statistics; where it took no part in training, with those of whoever trained it. */
-function usedBy(id: string, { parameters, scaler, statistics }: Federated): Fitted {
-  return { parameters, scaler, statistics: statistics.get(id) ?? [...statistics.values()][0] };
+function usedBy(id: string, { parameters, scaler, factoryStatistics: own }: Federated): Fitted {
+  return { parameters, scaler, statistics: own.get(id) ?? [...own.values()][0] };
 }
 
 function train({ spec, build, seed, rounds, training, pool, data = NO_REGIMES, signal }: NetworkScoring, factories: readonly TaskFactory[], onRound: (bytes: number) => void): Promise<Federated> {

@@ -63,7 +63,7 @@ function run(options: Partial<FederationOptions> = {}) {
 describe("in a federation, statistics of batches", () => {
   test("are each factory's own: those of the final model on its training windows", async () => {
     const pool = inlinePool();
-    const { statistics, parameters, scaler } = await run({ pool });
+    const { factoryStatistics: statistics, parameters, scaler } = await run({ pool });
     expect([...statistics.keys()].sort()).toEqual(["Aachen", "Brno"]);
     for (const { id, train } of factories) {
       expect(statistics.get(id)).toEqual(await adapt({ spec, build: "simd", parameters, scaler }, train, pool));
@@ -74,7 +74,7 @@ describe("in a federation, statistics of batches", () => {
   test("decide what a factory evaluates: its counts are those of the model with its own", async () => {
     for (const everyRound of [false, true]) {
       const pool = inlinePool();
-      const { statistics, parameters, scaler, test, validation } = await run({ pool, everyRound });
+      const { factoryStatistics: statistics, parameters, scaler, test, validation } = await run({ pool, everyRound });
       for (const { id, ...splits } of factories) {
         for (const [split, counts] of [["test", test], ["validation", validation]] as const) {
           const predictions = await predict({ spec, build: "simd", parameters, scaler, statistics: statistics.get(id) }, splits[split], pool);
@@ -87,7 +87,7 @@ describe("in a federation, statistics of batches", () => {
 
   test("do not travel: no frame holds one, and an update has a number for each parameter", async () => {
     frames.length = 0;
-    const { statistics } = await run({ everyRound: true });
+    const { factoryStatistics: statistics } = await run({ everyRound: true });
     const P = layoutOf(spec).length;
     const updates = frames.map((frame) => decode(frame, 1e6)).filter(({ kind }) => kind === "update");
     expect(updates).toHaveLength(6);
@@ -118,7 +118,7 @@ describe("in a federation, statistics of batches", () => {
   });
 
   test("in a checkpoint are those of the factory it is for, by name", async () => {
-    const { parameters, scaler, sha256, statistics } = await run();
+    const { parameters, scaler, sha256, factoryStatistics: statistics } = await run();
     const channels = [{ name: "a", unit: "g" }, { name: "b", unit: "g" }];
     const artefact = { spec, build: "simd" as const, parameters, scaler, sha256, threshold: 0, rounds: 3, statistics: statistics.get("Brno"), adaptedTo: "Brno" };
     const checkpoint = encodeArtefact("trend", { factories, heldOut: null, ...data, channels, rateHz: null, origin: "a test" }, artefact);
