@@ -1,7 +1,8 @@
 /**
  * @module
- * Normalisation as ONNX. Over a batch it is one operator, which takes features on the second axis.
- * LayerNormalization came with opset 17, so over a layer there are its parts.
+ * Normalisation as ONNX. Over a batch it is one operator, which takes features on the second axis as a
+ * convolution does, so a runtime can make one of the two. LayerNormalization came with opset 17, so over
+ * a layer there are its parts.
  */
 import type { Graph } from "./graph.ts";
 
@@ -13,7 +14,7 @@ export function addBatchNormalise(graph: Graph, name: string, x: string): string
   return graph.node("BatchNormalization", name, [x, ...["scale", "bias", "mean", "variance"].map((each) => `${name}.${each}`)]);
 }
 
-/** The same over the features of a row, (T,B,F) or (B,F), by their own mean and variance. */
+/** The same over the features of a row, of (T,B,F) or (B,F), by their own mean and variance. */
 export function addLayerNormalise(graph: Graph, name: string, x: string): string {
   const mean = (of: string, what: string) => graph.node("ReduceMean", `${name}.${what}`, [of], { axes: [-1], keepdims: 1 });
   const centred = graph.node("Sub", `${name}.centred`, [x, mean(x, "mean")]);

@@ -31,7 +31,7 @@ export async function compare({ judgedOn }: Task, data: TaskData, common: Omit<F
   ]);
   const artefactOf = ({ parameters, scaler }: Federated) => ({ spec: common.spec, build: common.build ?? ("simd" as const), parameters, scaler });
   /** With the statistics of the one who trained it. */
-  const countsOf = async (model: Federated, windows: TaskWindows, [statistics] = [...model.statistics.values()]) =>
+  const countsOf = async (model: Federated, windows: TaskWindows, [statistics] = [...model.factoryStatistics.values()]) =>
     judge.counts(await predict({ ...artefactOf(model), statistics }, windows, common.pool), windows);
   const countsByFactory = (model: Federated) => Promise.all(data.factories.map(({ test }) => countsOf(model, test)));
   const thresholdOf = ({ validation }: Federated) => judge.threshold(validation.values());

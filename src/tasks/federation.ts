@@ -52,7 +52,7 @@ export interface Federated {
   readonly sha256: string;
   readonly scaler: Scaler;
   /** By factory id, (S) statistics of the final model on that factory's training windows; empty where the model has none. Each has left its factory for this result only. */
-  readonly statistics: ReadonlyMap<string, Float32Array>;
+  readonly factoryStatistics: ReadonlyMap<string, Float32Array>;
   /** By factory id, of the final model. */
   readonly validation: ReadonlyMap<string, Float64Array>;
   readonly test: ReadonlyMap<string, Float64Array>;
@@ -82,7 +82,7 @@ export async function federate(options: FederationOptions): Promise<Federated> {
   const ending = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, ending.signal]) : ending.signal;
   let scaler!: Scaler;
-  const statistics = new Map<string, Float32Array>();
+  const factoryStatistics = new Map<string, Float32Array>();
   const parties = factories.map(async (factory) => {
     const learner = new FactoryLearner(factory, options);
     const client = new FactoryClient({ id: factory.id, exchange: orchestrator.handle, learner, fingerprint, build });
@@ -91,7 +91,7 @@ export async function federate(options: FederationOptions): Promise<Federated> {
     await client.run(signal);
     await client.gather("test", await learner.countsOf(factory.test), signal);
     if (!options.everyRound) await client.gather("validation", await learner.countsOf(factory.validation), signal);
-    statistics.set(factory.id, await learner.statistics());
+    factoryStatistics.set(factory.id, await learner.statistics());
   });
   try {
     await Promise.all(parties);
@@ -105,7 +105,7 @@ export async function federate(options: FederationOptions): Promise<Federated> {
   const validation = options.everyRound
     ? new Map(last!.clients.map(({ id, evaluation }) => [id, evaluation]))
     : contributions.get("validation")!;
-  return { parameters, sha256, scaler, statistics, validation, test: contributions.get("test")! };
+  return { parameters, sha256, scaler, factoryStatistics, validation, test: contributions.get("test")! };
 }
 
 /** How the orchestrator merges a topic: counts add up, as they do by default. */

@@ -154,8 +154,7 @@ export async function run(prepared: Prepared, hooks: RunHooks): Promise<{ summar
   const common = { spec, build, seed, rounds, pool, data, signal, counts: judge.counts, training: (round: number) => config.training[round - 1] };
 
   report({ kind: "phase", name: "federated" });
-  const artefactOf = ({ parameters, scaler, sha256 }: Pick<Federated, "parameters" | "scaler" | "sha256">, threshold: number, rounds: number): Artefact =>
-    ({ spec, build, threshold, rounds, parameters, scaler, sha256 });
+  const artefactOf = (trained: Pick<Federated, "parameters" | "scaler" | "sha256">, threshold: number, rounds: number): Artefact => ({ spec, build, threshold, rounds, ...trained });
   const resume = hooks.resume && { ...hooks.resume, ...decodeArtefact(hooks.resume.checkpoint) };
   let since = began;
   let bytesPerRound = resume?.bytes ?? 0;
@@ -184,7 +183,7 @@ export async function run(prepared: Prepared, hooks: RunHooks): Promise<{ summar
   report({ kind: "phase", name: "export" });
   // A file can hold the statistics of one factory: the first one's. The others adapt the model to themselves.
   const [{ id: adaptedTo }] = data.factories;
-  const artefact: Artefact = { ...artefactOf(federated, threshold, rounds), statistics: federated.statistics.get(adaptedTo), adaptedTo };
+  const artefact: Artefact = { ...artefactOf(federated, threshold, rounds), statistics: federated.factoryStatistics.get(adaptedTo), adaptedTo };
   const checkpoint = encodeArtefact(task.name, data, artefact);
   const onnx = exportRun(checkpoint);
   const maxAbsDifference = hooks.runOnnx ? await differenceOf(onnx, artefact, data, pool, hooks.runOnnx) : null;
@@ -209,12 +208,12 @@ export async function run(prepared: Prepared, hooks: RunHooks): Promise<{ summar
 
 /** A trained model with the counts that its factories would contribute. */
 async function measured(artefact: Artefact, { factories }: TaskData, judge: Judge, pool: Pool): Promise<Federated> {
-  const statistics = new Map(await Promise.all(factories.map(async ({ id, train }) => [id, await adapt(artefact, train, pool)] as const)));
+  const factoryStatistics = new Map(await Promise.all(factories.map(async ({ id, train }) => [id, await adapt(artefact, train, pool)] as const)));
   const countsOf = async ({ id, ...windows }: TaskFactory, split: "validation" | "test") =>
-    judge.counts(await predict({ ...artefact, statistics: statistics.get(id) }, windows[split], pool), windows[split]);
+    judge.counts(await predict({ ...artefact, statistics: factoryStatistics.get(id) }, windows[split], pool), windows[split]);
   const counts = async (split: "validation" | "test") =>
     new Map(await Promise.all(factories.map(async (factory) => [factory.id, await countsOf(factory, split)] as const)));
-  return { ...artefact, statistics, validation: await counts("validation"), test: await counts("test") };
+  return { ...artefact, factoryStatistics, validation: await counts("validation"), test: await counts("test") };
 }
 
 function recordOf(round: RoundReport, { factories }: TaskData, rounds: number, judge: Judge, threshold: number, seconds: number): RoundRecord {
@@ -247,7 +246,7 @@ async function figuresOf(
     factories,
     heldOut: data.heldOut && (await heldOutOf(data.heldOut, judge, artefact, comparison, pool)),
     metrics: { ...pooled, solo: solo.length > 0 ? meanAndWorst(solo) : null },
-    predictions: task.kind === "regress" ? await predictionsOf(task, data, artefact, federated.statistics, pool) : null,
+    predictions: task.kind === "regress" ? await predictionsOf(task, data, artefact, federated.factoryStatistics, pool) : null,
   };
 }
 
@@ -261,7 +260,7 @@ async function heldOutOf({ id, test }: NonNullable<TaskData["heldOut"]>, judge: 
 
 /** True and predicted values on the test windows, for people to look at. */
 async function predictionsOf(
-  { cap = Infinity }: Task, { factories }: TaskData, artefact: Artefact, statistics: Federated["statistics"], pool: Pool,
+  { cap = Infinity }: Task, { factories }: TaskData, artefact: Artefact, statistics: Federated["factoryStatistics"], pool: Pool,
 ): Promise<Summary["predictions"]> {
   const parts = await Promise.all(
     factories.map(async ({ id, test }) => {

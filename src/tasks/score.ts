@@ -2,10 +2,10 @@
  * @module
  * Scores of models that solo, federated and centralised training left behind, on the factories' test windows.
  */
-import { scale, type Scaler } from "../data/scaler.ts";
+import type { Scaler } from "../data/scaler.ts";
 import type { BuildName } from "../kernels/build.ts";
 import type { ModelSpec } from "../model/spec.ts";
-import { adapt } from "./artefact.ts";
+import { adapt, predict } from "./artefact.ts";
 import { concatAll } from "./comparison.ts";
 import type { Pool } from "./pool.ts";
 import { ALL, type Score, type Way } from "./study.ts";
@@ -20,8 +20,8 @@ export interface Scoring {
   /** On which test windows a factory's models are judged: its own (the default), or all factories'. */
   readonly judgedOn?: "own" | "all";
   /**
-   * Before it predicts a factory's test windows, adapt a model that normalises over batches to them, without their
-   * labels. Default: it keeps the statistics of the training windows of whoever uses it.
+   * Before a model that normalises over batches predicts a factory's test windows, adapt it to them, without their
+   * labels. Default: it keeps the statistics of its training windows.
    */
   readonly adaptive?: boolean;
   readonly pool: Pool;
@@ -33,30 +33,30 @@ export interface Scoring {
   intervals?(predictions: Float32Array, windows: TaskWindows): Record<string, readonly [number, number]>;
 }
 
-/** What predicts: parameters of the spec, and what scales its windows. */
+/** What predicts: parameters of the spec, statistics where it has them, and what scales its windows. */
 export interface Fitted {
   readonly parameters: Float32Array;
+  readonly statistics?: Float32Array;
   readonly scaler: Scaler;
-  /** (S) by factory, of a model that normalises over batches. Centralised and alone there is one, whoever uses the model. */
-  readonly statistics?: ReadonlyMap<string, Float32Array>;
 }
 
 /** By factory and over all; a solo model's score over all is that of each factory's own model on that factory's windows, put together. */
 export async function scoresOf(options: Scoring, way: Way, modelOf: (factory: number) => Fitted): Promise<Score[]> {
-  const { factories, spec, pool, build = "simd", judgedOn = "own" } = options;
+  const { factories, spec, pool, build = "simd", judgedOn = "own", adaptive = false } = options;
   const whole = concatAll(factories.map(({ test }) => test));
-  const predict = async ({ parameters, scaler, statistics: own }: Fitted, user: string, windows: TaskWindows) => {
-    const statistics = options.adaptive ? await adapt({ spec, build, parameters, scaler }, windows, pool) : own && (own.get(user) ?? [...own.values()][0]);
-    return pool.predict({ kind: "predict", spec, build, parameters, statistics, inputs: scale(windows, scaler) });
+  const predictions = async (fitted: Fitted, windows: TaskWindows) => {
+    const model = { spec, build, ...fitted };
+    return predict(adaptive ? { ...model, statistics: await adapt(model, windows, pool) } : model, windows, pool);
   };
-  const predictWhole = async (model: Fitted, user: string) => concatenate(await Promise.all(factories.map(({ test }) => predict(model, user, test))));
+  /** On all factories' test windows, one factory after the other. */
+  const onWhole = async (fitted: Fitted) => concatenate(await Promise.all(factories.map(({ test }) => predictions(fitted, test))));
   const score = (factory: string, predictions: Float32Array, windows: TaskWindows): Score => ({
     case: options.case, model: options.model, way, factory, samples: windows.count, figures: options.figures(predictions, windows),
     ...(options.intervals && factory === ALL ? { intervals: options.intervals(predictions, windows) } : {}),
   });
-  const onOwn = await Promise.all(factories.map(({ id, test }, index) => predict(modelOf(index), id, test)));
+  const onOwn = await Promise.all(factories.map(({ test }, index) => predictions(modelOf(index), test)));
   const scores = await Promise.all(factories.map(async ({ id, test }, index) =>
-    judgedOn === "all" ? score(id, await predictWhole(modelOf(index), id), whole) : score(id, onOwn[index], test)));
+    judgedOn === "all" ? score(id, await onWhole(modelOf(index)), whole) : score(id, onOwn[index], test)));
   return [...scores, score(ALL, concatenate(onOwn), whole)];
 }
 
