@@ -35,7 +35,7 @@ const GAP_S = 5;
 const REMEDY = 'the data are "SKAB" at github.com/waico/SKAB; give the folder that holds valve1 and other';
 
 export interface Experiment {
-  /** The file's path without its ending, such as "valve1/0". */
+  /** Such as "valve1-0" of the file valve1/0.csv. */
   readonly id: string;
   readonly rows: number;
   /** (rows,8) as measured. */
@@ -54,11 +54,11 @@ export async function readSkab(source: Source): Promise<Experiment[]> {
   const experiments: Experiment[] = [];
   for (const { group, first, files } of GROUPS) {
     for (let file = first; file < first + files; file++) {
-      const id = `${group}/${file}`;
-      const present = (await source(`${id}.csv`)) ?? (await source(`${id}.csv.gz`));
+      const name = `${group}/${file}.csv`;
+      const present = (await source(name)) ?? (await source(`${name}.gz`));
       if (!present) continue;
-      const { path, text } = await readText(source, [`${id}.csv`], REMEDY);
-      experiments.push({ id, ...parseExperiment(text, path) });
+      const { path, text } = await readText(source, [name], REMEDY);
+      experiments.push({ id: `${group}-${file}`, ...parseExperiment(text, path) });
     }
   }
   if (experiments.length === 0) {

@@ -9,23 +9,16 @@
  * future f. With S the covariances, shrunk towards the diagonal because rows are few:
  *
  *     S ← (1 - ρ) S + ρ diag(S)                                               (1)
- *     H = S_ff^-½ S_fp S_pp^-½ = U Σ Vᵀ                                        (2)
- *     c = Vᵀ S_pp^-½ (p - p̄)                                                  (3)
+ *     H = L_f⁻¹ S_fp L_p⁻ᵀ = U Σ Vᵀ        S_pp = L_p L_pᵀ, S_ff = L_f L_fᵀ   (2)
+ *     c = Vᵀ L_p⁻¹ (p - p̄)                                                   (3)
  *
- * V are the eigenvectors of HᵀH, by falling correlation. Principal components (Jackson & Mudholkar 1979):
+ * V are the eigenvectors of HᵀH, by falling correlation; another root of S than Cholesky's turns V and
+ * leaves c as it is. Principal components (Jackson & Mudholkar 1979):
  * S = Vᵀ Λ V; the first are scaled to variance 1, the rest are left as they are, so that their squares sum
  * to the squared error of reconstruction (Q).
  */
 import { eigen } from "./eigen.ts";
-
-/** Means and covariances of N rows. */
-export interface Covariance {
-  readonly samples: number;
-  /** (D) */
-  readonly mean: Float64Array;
-  /** (D,D) */
-  readonly covariance: Float64Array;
-}
+import type { Covariance } from "./gram.ts";
 
 export interface Projection {
   /** (P,P) variates by rows. */
@@ -46,12 +39,19 @@ export function canonicalVariates({ mean, covariance }: Covariance, P: number, s
   const F = D - P;
   const block = (rows: number, columns: number, row: number, column: number) =>
     Float64Array.from({ length: rows * columns }, (_, at) => covariance[(row + Math.floor(at / columns)) * D + column + (at % columns)]);
-  const past = inverseRoot(shrink(block(P, P, 0, 0), P, shrinkage), P);
-  const future = inverseRoot(shrink(block(F, F, P, P), F, shrinkage), F);
+  const past = inverseFactor(shrink(block(P, P, 0, 0), P, shrinkage), P);
+  const future = inverseFactor(shrink(block(F, F, P, P), F, shrinkage), F);
   const across = block(F, P, P, 0).map((element) => (1 - shrinkage) * element);
-  const H = product(future, product(across, past, F, P, P), F, F, P); // (2)
+  const H = product(product(future, across, F, F, P), transpose(past, P, P), F, P, P); // (2)
   const { vectors } = eigen(product(transpose(H, F, P), H, P, F, P), P);
   return { matrix: product(vectors, past, P, P, P), mean: mean.slice(0, P), states }; // (3)
+}
+
+/** The moments of some columns alone, which lie together. */
+export function columnsOf({ samples, mean, covariance }: Covariance, from: number, to: number): Covariance {
+  const n = to - from;
+  const part = Float64Array.from({ length: n * n }, (_, at) => covariance[(from + Math.floor(at / n)) * mean.length + from + (at % n)]);
+  return { samples, mean: mean.slice(from, to), covariance: part };
 }
 
 /** @param moments of rows of P columns */
@@ -86,16 +86,27 @@ function shrink(S: Float64Array, n: number, rho: number): Float64Array {
 }
 
 /**
- * S^-½ = Vᵀ Λ^-½ V, symmetric.
+ * L⁻¹ of S = L Lᵀ: forward substitution in the unit matrix, row by row as L comes up.
  * @throws RangeError where S is singular: columns are constant or sums of others, and nothing was shrunk
  */
-function inverseRoot(S: Float64Array, n: number): Float64Array {
-  const { values, vectors } = eigen(S, n);
-  if (!(values[n - 1] > 2 ** -40 * values[0])) {
-    throw new RangeError(`covariance: the least eigenvalue is ${values[n - 1].toPrecision(3)} and the largest ${values[0].toPrecision(3)}; leave out columns that are constant or copies, or raise the shrinkage`);
+function inverseFactor(S: Float64Array, n: number): Float64Array {
+  const L = new Float64Array(n * n);
+  const inverse = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) {
+    let own = S[i * n + i];
+    for (let j = 0; j < i; j++) {
+      let sum = S[i * n + j];
+      for (let k = 0; k < j; k++) sum -= L[i * n + k] * L[j * n + k];
+      L[i * n + j] = sum / L[j * n + j];
+      own -= L[i * n + j] * L[i * n + j];
+    }
+    if (!(own > 2 ** -40 * S[i * n + i])) throw new RangeError(`covariance: column ${i} is constant, or a sum of those before it; leave it out, or raise the shrinkage`);
+    const pivot = Math.sqrt(own);
+    L[i * n + i] = pivot;
+    for (let j = 0; j < i; j++) for (let k = 0; k <= j; k++) inverse[i * n + k] -= (L[i * n + j] * inverse[j * n + k]) / pivot;
+    inverse[i * n + i] = 1 / pivot;
   }
-  const scaled = vectors.map((element, at) => element / Math.sqrt(values[Math.floor(at / n)]));
-  return product(transpose(vectors, n, n), scaled, n, n, n);
+  return inverse;
 }
 
 /** (n,m) = (n,k) (k,m) */

@@ -181,7 +181,7 @@ function judge({ model, way, scores, first }: Scored, rule: Rule, factories: rea
   const row = (factory: string, counts: Float64Array): Score =>
     ({ case: rule.name, model, way, factory, samples: detectionMetrics(counts).samples, figures: figuresOf(counts) });
   const sum = counts[0].map((_, at) => counts.reduce((total, part) => total + part[at], 0));
-  return [...factories.map(({ id }, index) => row(id, counts[index])), { ...row(ALL, sum), intervals: intervalsOf(counts, figuresOf, "anomaly", rule.name, model, way) }];
+  return [...factories.map(({ id }, index) => row(id, counts[index])), { ...row(ALL, sum), intervals: intervalsOf(counts, figuresOf, "anomaly") }];
 }
 
 /** What needs no model: the last two alarm by the row's number alone, and show what F1 is worth without the false alarms. */
@@ -228,11 +228,10 @@ async function deployable(factory: Factory, { solo, federated }: Autoregression,
     units: JSON.stringify(CHANNELS.map(({ unit }) => unit)),
     rateHz: "1",
     origin: ORIGIN,
-    scaler: JSON.stringify(factory.scaler),
     score: `mean of the ${I} squared differences between the scaled row and its forecast, averaged over the last ${SMOOTHING} rows`,
     alarmLimit: String(limitFor(scores.get(factory.id)!, first!, RULES[0])),
   };
-  const checkpoint = encodeCheckpoint({ spec: SPEC, parameters, metadata });
+  const checkpoint = encodeCheckpoint({ spec: SPEC, parameters, metadata: { ...metadata, scaler: JSON.stringify(factory.scaler) } });
   const onnx = exportOnnx({ spec: SPEC, parameters, scaler: factory.scaler, metadata });
   if (!runOnnx) return { checkpoint, onnx, maxAbsDifference: null };
   const raw = examplesOf(factory.raw);
@@ -276,7 +275,7 @@ export const anomaly: Study = {
         return {
           scores: scored.flatMap((detector) => judge(detector, rule, factories)),
           model: rule === RULES[0] ? await deployable(factories[0], models, mixed, context) : undefined,
-          bytes: { [SHARED]: models.bytes },
+          bytes: { [SHARED]: models.bytes, [MIXED]: models.bytes },
           notes: notesOf(factories),
         };
       },

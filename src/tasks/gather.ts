@@ -32,8 +32,9 @@ export async function gatherSum(parts: ReadonlyMap<string, Float64Array>, spec: 
   };
   // The first factory that fails ends it for all: the others would wait for it for ever.
   const ending = new AbortController();
-  const either = signal ? AbortSignal.any([signal, ending.signal]) : ending.signal;
-  const parties = [...parts].map(([id, numbers]) => new FactoryClient({ id, exchange, learner: new Silent(), fingerprint }).gatherLong("sums", numbers, either));
+  // A signal for each: some runtimes warn where many listen to one.
+  const either = () => AbortSignal.any(signal ? [signal, ending.signal] : [ending.signal]);
+  const parties = [...parts].map(([id, numbers]) => new FactoryClient({ id, exchange, learner: new Silent(), fingerprint }).gatherLong("sums", numbers, either()));
   try {
     const [sum] = await Promise.all(parties);
     return { sum, bytes };
