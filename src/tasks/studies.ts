@@ -4,12 +4,14 @@
  * What a case scores depends on its seed and data alone, so the order in which cases end does not show.
  */
 import type { BuildName } from "../kernels/build.ts";
+import { anomaly } from "./anomaly.ts";
 import type { OnnxRunner } from "./artefact.ts";
 import type { Unit } from "./evidence.ts";
 import type { Pool } from "./pool.ts";
+import { processFault } from "./processfault.ts";
 import type { CaseResult, Study, StudyCase } from "./study.ts";
 
-export const studies: readonly Study[] = [];
+export const studies: readonly Study[] = [anomaly, processFault];
 
 export interface StudyOptions {
   readonly seeds: readonly number[];
