@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { random } from "../../src/kernels/random.ts";
 import { eigen } from "../../src/model/eigen.ts";
-import vectors from "../vectors/eigen.json" with { type: "json" };
+import { vectors } from "../memory.ts";
+
+interface Case { n: number; matrix: number[]; values: number[]; vectors: number[] }
 
 function symmetric(n: number, seed = 1): Float64Array {
   const { normal } = random(seed, "eigen", n);
@@ -28,7 +30,7 @@ describe("eigen", () => {
     }
   });
 
-  test.each(vectors)("matches NumPy's eigh, $n rows", ({ n, matrix, values, vectors: rows }) => {
+  test.each(vectors<Case>("eigen"))("matches NumPy's eigh, $n rows", ({ n, matrix, values, vectors: rows }) => {
     const found = eigen(Float64Array.from(matrix), n);
     found.values.forEach((value, k) => expect(Math.abs(value - values[k])).toBeLessThan(1e-14 * values[0]));
     // A vector is as sure as its value is apart from the next ones.

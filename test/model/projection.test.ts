@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { random } from "../../src/kernels/random.ts";
 import { canonicalVariates, columnsOf, principalComponents, project } from "../../src/model/projection.ts";
-import vectors from "../vectors/projection.json" with { type: "json" };
+import { vectors } from "../memory.ts";
+
+interface Case { P: number; F: number; states: number; rho: number; mean: number[]; covariance: number[]; rows: number[]; squares: number[] }
 
 const floats = (values: readonly number[]) => Float64Array.from(values);
 const squares = (variates: Float64Array, P: number, from: number, to: number) =>
@@ -26,7 +28,7 @@ function rowsOf(N: number, D: number) {
 const sumOver = (N: number, term: (n: number) => number) => Array.from({ length: N }, (_, n) => term(n)).reduce((sum, value) => sum + value, 0);
 
 describe("canonicalVariates", () => {
-  test.each(vectors)("matches SciPy's singular values of the whitened covariance, past $P and future $F", ({ P, F, states, rho, mean, covariance, rows, squares: expected }) => {
+  test.each(vectors<Case>("projection"))("matches SciPy's singular values of the whitened covariance, past $P and future $F", ({ P, F, states, rho, mean, covariance, rows, squares: expected }) => {
     const found = canonicalVariates({ samples: 1, mean: floats(mean), covariance: floats(covariance) }, P, states, rho);
     const variates = project(found, floats(rows));
     const [state, rest] = [squares(variates, P, 0, states), squares(variates, P, states, P)];
