@@ -14,14 +14,12 @@ import { windowMoments } from "../data/moments.ts";
 import { scale, scalerFromMoments, type Scaler } from "../data/scaler.ts";
 import { CHANNELS, readSkab, type Experiment } from "../data/skab.ts";
 import { trailingMean } from "../model/chart.ts";
-import { encodeCheckpoint } from "../model/checkpoint.ts";
 import { detectionCounts, detectionMetrics } from "../model/detection.ts";
-import { gramOf, mergeGrams, solveGram } from "../model/gram.ts";
+import { gramOf, solveGram } from "../model/gram.ts";
 import { limitOf, tailOf, tailSize } from "../model/limit.ts";
 import { parseSpec } from "../model/spec.ts";
-import type { Examples } from "../model/trainer.ts";
-import { exportOnnx } from "../onnx/export.ts";
-import type { Windows } from "../signal/window.ts";
+import { concatWindows, rowWindows, slidingWindows, type Windows } from "../signal/window.ts";
+import { deployLinear } from "./deployment.ts";
 import { gatherSum } from "./gather.ts";
 import { intervalsOf } from "./interval.ts";
 import { ALL, type CaseContext, type CaseResult, type Score, type Study, type Way } from "./study.ts";
@@ -76,26 +74,15 @@ interface Scored {
   readonly first?: number;
 }
 
-const asWindows = (values: Float32Array): Windows => {
-  const count = values.length / I;
-  return { inputs: values, targets: new Float32Array(count), groups: new Int32Array(count), count, steps: 1, features: I };
-};
-
 function factoryOf({ id, rows, values, anomalous, gaps }: Experiment): Factory {
   if (rows <= TRAIN_ROWS) throw new RangeError(`${id}: expected more than ${TRAIN_ROWS} rows, which train, got ${rows}`);
-  const scaler = scalerFromMoments(windowMoments(asWindows(values.subarray(0, TRAIN_ROWS * I))), I);
-  return { id, anomalous, gaps, scaler, raw: values, rows: scale(asWindows(values), scaler) };
+  const scaler = scalerFromMoments(windowMoments(rowWindows(values.subarray(0, TRAIN_ROWS * I), I)), I);
+  return { id, anomalous, gaps, scaler, raw: values, rows: scale(rowWindows(values, I), scaler) };
 }
 
 /** Windows of 5 rows, and the row behind each. */
-function examplesOf(rows: Float32Array): Examples {
-  const count = rows.length / I - ORDER;
-  const inputs = new Float32Array(count * ORDER * I);
-  for (let n = 0; n < count; n++) inputs.set(rows.subarray(n * I, (n + ORDER) * I), n * ORDER * I);
-  return { inputs, targets: rows.subarray(ORDER * I), count };
-}
-
-const training = ({ rows }: Factory): Examples => examplesOf(rows.subarray(0, TRAIN_ROWS * I));
+const examplesOf = (rows: Float32Array): Windows => slidingWindows(rows, I, ORDER, 1);
+const training = ({ rows }: Factory): Windows => examplesOf(rows.subarray(0, TRAIN_ROWS * I));
 
 interface Autoregression {
   readonly solo: ReadonlyMap<string, Float32Array>;
@@ -108,28 +95,13 @@ async function autoregression(factories: readonly Factory[], signal?: AbortSigna
   const parts = new Map(factories.map((factory) => [factory.id, gramOf(SPEC, training(factory))]));
   const solve = (sums: Float64Array) => solveGram(SPEC, sums, LAMBDA).parameters;
   const { sum, bytes } = await gatherSum(parts, SPEC, signal);
-  const whole = factories.map(training);
-  const inOnePlace = gramOf(SPEC, {
-    inputs: joined(whole.map(({ inputs }) => inputs)),
-    targets: joined(whole.map(({ targets }) => targets)),
-    count: whole.reduce((total, { count }) => total + count, 0),
-  });
+  const inOnePlace = gramOf(SPEC, concatWindows(factories.map(training)));
   return {
     solo: new Map([...parts].map(([id, sums]) => [id, solve(sums)])),
-    federated: solve(mergeGrams(SPEC, [sum])),
+    federated: solve(sum),
     centralised: solve(inOnePlace),
     bytes,
   };
-}
-
-function joined(parts: readonly Float32Array[]): Float32Array {
-  const whole = new Float32Array(parts.reduce((total, { length }) => total + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }
 
 /** Forecasts are linear in the parameters, so their mean is the forecast of the mean. */
@@ -215,12 +187,8 @@ async function detectors(factories: readonly Factory[], context: CaseContext): P
   return { scored: [...scored, ...rules(factories)], models };
 }
 
-/**
- * The detector of the first experiment as a file for its edge: raw windows of 5 rows in, the forecast of the next row out,
- * on the experiment's own scale. What is left to the caller is in the metadata: squares, the mean of 30 and the limit.
- */
-async function deployable(factory: Factory, { solo, federated }: Autoregression, { scores, first }: Scored, { runOnnx, pool, build }: CaseContext): Promise<CaseResult["model"]> {
-  const parameters = meanOf(solo.get(factory.id)!, federated);
+/** The detector of an experiment as a file for its edge; squares, the mean of 30 and the limit are left to the caller. */
+function deployable(factory: Factory, { solo, federated }: Autoregression, { scores, first }: Scored, context: CaseContext): Promise<CaseResult["model"]> {
   const metadata = {
     task: "anomaly",
     factory: factory.id,
@@ -231,13 +199,8 @@ async function deployable(factory: Factory, { solo, federated }: Autoregression,
     score: `mean of the ${I} squared differences between the scaled row and its forecast, averaged over the last ${SMOOTHING} rows`,
     alarmLimit: String(limitFor(scores.get(factory.id)!, first!, RULES[0])),
   };
-  const checkpoint = encodeCheckpoint({ spec: SPEC, parameters, metadata: { ...metadata, scaler: JSON.stringify(factory.scaler) } });
-  const onnx = exportOnnx({ spec: SPEC, parameters, scaler: factory.scaler, metadata });
-  if (!runOnnx) return { checkpoint, onnx, maxAbsDifference: null };
-  const raw = examplesOf(factory.raw);
-  const theirs = await runOnnx(onnx, raw.inputs, [raw.count, ORDER, I]);
-  const ours = await pool.predict({ kind: "predict", spec: SPEC, build, parameters, inputs: examplesOf(factory.rows).inputs });
-  return { checkpoint, onnx, maxAbsDifference: ours.reduce((greatest, value, at) => Math.max(greatest, Math.abs(value - theirs[at])), 0) };
+  const { id, scaler, raw } = factory;
+  return deployLinear({ spec: SPEC, parameters: meanOf(solo.get(id)!, federated), scaler, metadata }, examplesOf(raw), context);
 }
 
 /** What a reader has to know of the data at hand. */

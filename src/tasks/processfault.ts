@@ -15,16 +15,17 @@ import { scale, scalerFromMoments, type Scaler } from "../data/scaler.ts";
 import { CHANNELS, FAULTS, HIDDEN, readTep, STEP_MINUTES, type Run, type Tep } from "../data/tep.ts";
 import { smoothedSquares } from "../model/chart.ts";
 import { detectionCounts, detectionMetrics } from "../model/detection.ts";
-import { covarianceOf, gramOf, type Covariance } from "../model/gram.ts";
+import { covarianceOf, gramOf } from "../model/gram.ts";
 import { limitOf, mergeTails, tailOf, tailSize } from "../model/limit.ts";
 import { wilsonLower } from "../model/metrics.ts";
 import { canonicalVariates, columnsOf, principalComponents, project, type Projection } from "../model/projection.ts";
 import { parseSpec } from "../model/spec.ts";
-import type { Examples } from "../model/trainer.ts";
-import type { Windows } from "../signal/window.ts";
+import { concatWindows, rowWindows, slidingWindows, type Windows } from "../signal/window.ts";
+import { deployLinear, linearParameters } from "./deployment.ts";
 import { gatherSum } from "./gather.ts";
-import { ALL, type CaseResult, type Score, type Study, type Way } from "./study.ts";
+import { ALL, type CaseContext, type CaseResult, type Score, type Study, type Way } from "./study.ts";
 
+const ORIGIN = "Downs & Vogel, A plant-wide industrial process control problem, 1993; data of Chiang, Russell & Braatz, Fault Detection and Diagnosis in Industrial Systems, 2001";
 const I = CHANNELS.length;
 const FACTORIES = 5;
 /** Rows of the past, and of the future that it has to tell of. */
@@ -41,22 +42,20 @@ const SPEC = parseSpec({
   head: { type: "forecast", outputs: Array.from({ length: LAG }, (_, ahead) => CHANNELS.map((name) => `${name} in ${ahead + 1}`)).flat(), unit: "standard deviations" },
 });
 
-/** How a detector is made of moments, and read. */
+/** How a detector's rows are turned, and which charts are kept of the variates. */
 interface Method {
   readonly name: string;
+  readonly by: "pca" | "cva";
   /** Rows that a variate is made of. */
   readonly lag: number;
   /** Of the exponentially weighted mean of each pair of charts, 1: none. */
   readonly weights: readonly number[];
-  fit(moments: Covariance): Projection;
 }
 
-const pca = (moments: Covariance) => principalComponents(columnsOf(moments, (LAG - 1) * I, LAG * I), 10);
-const cva = (moments: Covariance) => canonicalVariates(moments, LAG * I, 40, 0.01);
 const METHODS: readonly Method[] = [
-  { name: "PCA", lag: 1, weights: [1], fit: pca },
-  { name: "CVA", lag: LAG, weights: [1], fit: cva },
-  { name: "CVA + EWMA", lag: LAG, weights: [1, 0.1], fit: cva },
+  { name: "PCA", by: "pca", lag: 1, weights: [1] },
+  { name: "CVA", by: "cva", lag: LAG, weights: [1] },
+  { name: "CVA + EWMA", by: "cva", lag: LAG, weights: [1, 0.1] },
 ];
 const BEST = "CVA + EWMA";
 
@@ -75,46 +74,43 @@ interface Detector {
 }
 
 /** Pairs of past and future lie within a block: nothing is known across its ends. */
-function pairsOf(rows: Float32Array): Examples {
-  const count = rows.length / I - 2 * LAG + 1;
-  if (count < 1) throw new RangeError(`a part of the normal run expected at least ${2 * LAG} rows, got ${rows.length / I}; is d00 whole?`);
-  const cut = (from: number) => {
-    const windows = new Float32Array(count * LAG * I);
-    for (let n = 0; n < count; n++) windows.set(rows.subarray((n + from) * I, (n + from + LAG) * I), n * LAG * I);
-    return windows;
-  };
-  return { inputs: cut(0), targets: cut(LAG), count };
-}
-
+const pairsOf = (rows: Float32Array): Windows => slidingWindows(rows, I, LAG, LAG);
 const blockOf = (rows: Float32Array): Block => ({ rows, sums: gramOf(SPEC, pairsOf(rows)) });
 /** Exact sums can be taken off again, to the bit. */
 const without = (sums: Float64Array, part: Float64Array): Float64Array => sums.map((value, at) => value - part[at]);
-const fitted = (method: Method, sums: Float64Array): Projection => method.fit(covarianceOf(SPEC, sums));
+
+type Fitted = Readonly<Record<Method["by"], Projection>>;
+
+function fitted(sums: Float64Array): Fitted {
+  const moments = covarianceOf(SPEC, sums);
+  return { pca: principalComponents(columnsOf(moments, (LAG - 1) * I, LAG * I), 10), cva: canonicalVariates(moments, LAG * I, 40, 0.01) };
+}
 
 /** T² of the state and of the rest, for each weight: (N - lag + 1) each, of the rows that have their past. */
 function charts({ lag, weights }: Method, projection: Projection, rows: Float32Array): Float64Array[] {
   const P = lag * I;
-  const count = rows.length / I - lag + 1;
-  const windows = new Float32Array(count * P);
-  for (let n = 0; n < count; n++) windows.set(rows.subarray(n * I, n * I + P), n * P);
-  const variates = project(projection, windows);
+  const variates = project(projection, slidingWindows(rows, I, lag).inputs);
   return weights.flatMap((weight) => [smoothedSquares(variates, P, 0, projection.states, weight), smoothedSquares(variates, P, projection.states, P, weight)]);
 }
 
-/** A detector of blocks whose sums are given; its limits are from each block under the model of the others. */
-function detectorOf(method: Method, blocks: readonly Block[], sums: Float64Array): Detector {
-  const heldOut = blocks.map((block) => charts(method, fitted(method, without(sums, block.sums)), block.rows));
-  const rate = FALSE_ALARM_RATE / heldOut[0].length;
-  const limits = heldOut[0].map((_, chart) => {
-    const size = tailSize(rate, heldOut.reduce((sum, own) => sum + own[chart].length, 0));
-    return limitOf(mergeTails(heldOut.map((own) => tailOf(own[chart], size)), size), rate);
+/** A detector by each method of blocks whose sums are given; limits are from each block under the model of the others. */
+function detectorsOf(blocks: readonly Block[], sums: Float64Array): Detector[] {
+  const whole = fitted(sums);
+  const others = blocks.map((block) => fitted(without(sums, block.sums)));
+  return METHODS.map((method) => {
+    const heldOut = blocks.map(({ rows }, index) => charts(method, others[index][method.by], rows));
+    const rate = FALSE_ALARM_RATE / heldOut[0].length;
+    const limits = heldOut[0].map((_, chart) => {
+      const size = tailSize(rate, heldOut.reduce((sum, own) => sum + own[chart].length, 0));
+      return limitOf(mergeTails(heldOut.map((own) => tailOf(own[chart], size)), size), rate);
+    });
+    return {
+      method,
+      projection: whole[method.by],
+      limits: limits.map(({ value }) => value),
+      falseAlarmBound: limits.reduce((sum, { falseAlarmBound }) => sum + falseAlarmBound, 0),
+    };
   });
-  return {
-    method,
-    projection: fitted(method, sums),
-    limits: limits.map(({ value }) => value),
-    falseAlarmBound: limits.reduce((sum, { falseAlarmBound }) => sum + falseAlarmBound, 0),
-  };
 }
 
 /** (N) the largest of the charts, each in units of its limit; 0 for rows without their past. */
@@ -145,19 +141,21 @@ const alarmsIn = (detector: Detector, blocks: readonly Block[]): FalseAlarms => 
 };
 
 /** One model of all factories. Its false alarms are those of five others, each made without the factory that it is tried on. */
-function together(method: Method, way: Way, blocks: readonly Block[], sums: Float64Array): Judged {
-  const tried = blocks.map((block) => alarmsIn(detectorOf(method, blocks.filter((other) => other !== block), without(sums, block.sums)), [block]));
-  const normal = { alarms: tried.reduce((sum, { alarms }) => sum + alarms, 0), rows: tried.reduce((sum, { rows }) => sum + rows, 0) };
-  return { way, factory: ALL, detector: detectorOf(method, blocks, sums), normal };
+function together(way: Way, blocks: readonly Block[], sums: Float64Array): Judged[] {
+  const tried = blocks.map((block) => detectorsOf(blocks.filter((other) => other !== block), without(sums, block.sums)).map((detector) => alarmsIn(detector, [block])));
+  return detectorsOf(blocks, sums).map((detector, index) => {
+    const own = tried.map((byMethod) => byMethod[index]);
+    return { way, factory: ALL, detector, normal: { alarms: own.reduce((sum, { alarms }) => sum + alarms, 0), rows: own.reduce((sum, { rows }) => sum + rows, 0) } };
+  });
 }
 
 /** A factory by itself; the rows of the others are its trial. */
-function alone(method: Method, blocks: readonly Block[]): Judged[] {
-  return blocks.map((own, index) => {
+function alone(blocks: readonly Block[]): Judged[] {
+  return blocks.flatMap((own, index) => {
     const parts = split(own.rows).map(blockOf);
     const sums = parts.map((part) => part.sums).reduce((total, part) => total.map((value, at) => value + part[at]));
-    const detector = detectorOf(method, parts, sums);
-    return { way: "solo", factory: `factory-${index + 1}`, detector, normal: alarmsIn(detector, blocks.filter((other) => other !== own)) };
+    const others = blocks.filter((other) => other !== own);
+    return detectorsOf(parts, sums).map((detector): Judged => ({ way: "solo", factory: `factory-${index + 1}`, detector, normal: alarmsIn(detector, others) }));
   });
 }
 
@@ -168,11 +166,6 @@ function split(rows: Float32Array): Float32Array[] {
   return Array.from({ length: FACTORIES }, (_, part) => rows.subarray(at(part), at(part + 1)));
 }
 
-const windowsOf = (values: Float32Array): Windows => {
-  const count = values.length / I;
-  return { inputs: values, targets: new Float32Array(count), groups: new Int32Array(count), count, steps: 1, features: I };
-};
-
 interface Plant {
   readonly scaler: Scaler;
   readonly judged: readonly Judged[];
@@ -182,21 +175,15 @@ interface Plant {
 async function plantOf({ normal }: Tep, signal?: AbortSignal): Promise<Plant> {
   const raw = split(normal.values);
   // Neither method depends on the scale; it is for the grid of the exact sums.
-  const scaler = scalerFromMoments(mergeMoments(raw.map((rows) => windowMoments(windowsOf(rows))), I), I);
-  const blocks = raw.map((rows) => blockOf(scale(windowsOf(rows), scaler)));
+  const scaler = scalerFromMoments(mergeMoments(raw.map((rows) => windowMoments(rowWindows(rows, I))), I), I);
+  const blocks = raw.map((rows) => blockOf(scale(rowWindows(rows, I), scaler)));
   const { sum, bytes } = await gatherSum(new Map(blocks.map(({ sums }, index) => [`factory-${index + 1}`, sums])), SPEC, signal);
-  const pairs = blocks.map(({ rows }) => pairsOf(rows));
-  const whole = gramOf(SPEC, {
-    inputs: joined(pairs.map(({ inputs }) => inputs)),
-    targets: joined(pairs.map(({ targets }) => targets)),
-    count: pairs.reduce((total, { count }) => total + count, 0),
-  });
-  const judged = METHODS.flatMap((method) => [...alone(method, blocks), together(method, "federated", blocks, sum), together(method, "centralised", blocks, whole)]);
-  return { scaler, judged, bytes };
+  const whole = gramOf(SPEC, concatWindows(blocks.map(({ rows }) => pairsOf(rows))));
+  return { scaler, judged: [...alone(blocks), ...together("federated", blocks, sum), ...together("centralised", blocks, whole)], bytes };
 }
 
 function scoreOf(name: string, { way, factory, detector, normal }: Judged, run: Run, scaler: Scaler): Score {
-  const counts = detectionCounts(scoresOf(detector, scale(windowsOf(run.values), scaler)), new Uint8Array(run.rows).fill(1), { consecutive: CONSECUTIVE });
+  const counts = detectionCounts(scoresOf(detector, scale(rowWindows(run.values, I), scaler)), new Uint8Array(run.rows).fill(1), { consecutive: CONSECUTIVE });
   const { samples, recall, delay } = detectionMetrics(counts);
   const { alarms, rows } = normal;
   return {
@@ -211,10 +198,28 @@ function scoreOf(name: string, { way, factory, detector, normal }: Judged, run: 
   };
 }
 
+/** The detector as a file for the edge: windows of raw rows in, variates out; smoothing, squares and limits are left to the caller. */
+function deployable({ method, projection, limits }: Detector, scaler: Scaler, normal: Run, context: CaseContext): Promise<CaseResult["model"]> {
+  const P = projection.mean.length;
+  const spec = parseSpec({ ...SPEC, head: { type: "forecast", outputs: Array.from({ length: P }, (_, index) => `variate ${index + 1}`), unit: "" } });
+  const W = projection.matrix;
+  const b = projection.mean.map((_, k) => -projection.mean.reduce((sum, mean, i) => sum + W[k * P + i] * mean, 0));
+  const metadata = {
+    task: "process-fault",
+    sensors: JSON.stringify(CHANNELS),
+    origin: ORIGIN,
+    score: `of each weight w, z = w x + (1 - w) z by variate; the sum of z² over its variance w / (2 - w), for the first ${projection.states} variates and for the others`,
+    weights: JSON.stringify(method.weights),
+    states: String(projection.states),
+    alarmLimits: JSON.stringify(limits),
+  };
+  return deployLinear({ spec, parameters: linearParameters(spec, W, b), scaler, metadata }, slidingWindows(normal.values, I, LAG), context);
+}
+
 export const processFault: Study = {
   name: "process-fault",
   summary: "faults of the Tennessee Eastman process from one run of normal operation; needs --data",
-  origin: "Downs & Vogel, A plant-wide industrial process control problem, 1993; data of Chiang, Russell & Braatz, Fault Detection and Diagnosis in Industrial Systems, 2001",
+  origin: ORIGIN,
   subsets: ["observable", "all"],
   seeds: [1],
   measures: [
@@ -234,23 +239,14 @@ export const processFault: Study = {
     return FAULTS.filter((fault) => subset === "all" || !HIDDEN.includes(fault)).map((fault) => ({
       name: `fault ${fault}`,
       exact: true,
-      async run({ signal }): Promise<CaseResult> {
-        const { scaler, judged, bytes } = await (found ??= plantOf(data, signal));
+      async run(context): Promise<CaseResult> {
+        const { scaler, judged, bytes } = await (found ??= plantOf(data, context.signal));
         return {
           scores: judged.map((one) => scoreOf(`fault ${fault}`, one, data.faults[fault - 1], scaler)),
+          model: fault === 1 ? await deployable(judged.find(({ way, detector }) => way === "federated" && detector.method.name === BEST)!.detector, scaler, data.normal, context) : undefined,
           bytes: Object.fromEntries(METHODS.map(({ name }) => [name, bytes])),
         };
       },
     }));
   },
 };
-
-function joined(parts: readonly Float32Array[]): Float32Array {
-  const whole = new Float32Array(parts.reduce((total, { length }) => total + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
-}
