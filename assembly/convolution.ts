@@ -121,34 +121,82 @@ function visit(
   rows: i32, columns: i32, columnsOut: i32, tall: i32, size: i32, stride: i32, dilation: i32, above: i32, before: i32,
   B: i32, I: i32, row: i32, back: bool,
 ): void {
+  const step = <usize>(B * I) << 2;
   for (const end = p + count; p < end; p++) {
     const top = p / columnsOut * stride - above;
     const left = p % columnsOut * stride - before;
     let patch = patches;
     for (let i = 0; i < tall; i++) {
       const r = top + i * dilation;
-      for (let j = 0; j < size; j++) {
-        const c = left + j * dilation;
-        const inside = r >= 0 && r < rows && c >= 0 && c < columns;
-        const x_step = x + (<usize>(r * columns + c) * B * I << 2);
-        if (!back) copy(patch, inside ? x_step : 0, B, I, row);
-        else if (inside) add(x_step, patch, B, I, row);
-        patch += <usize>I << 2;
+      const line = r >= 0 && r < rows ? x + <usize>(r * columns) * step : 0;
+      if (I == 1 && !back) copySingles(patch, line, left, columns, size, dilation, B, row);
+      else {
+        for (let j = 0; j < size; j++) {
+          const c = left + j * dilation;
+          const x_step = line && c >= 0 && c < columns ? line + <usize>c * step : 0;
+          const tap = patch + (<usize>(j * I) << 2);
+          if (!back) copy(tap, x_step, B, I, row);
+          else if (x_step) add(x_step, tap, B, I, row);
+        }
       }
+      patch += <usize>(size * I) << 2;
     }
     patches += <usize>B * row << 2;
   }
 }
 
+/**
+ * A row of taps of B patches where a step has one number: four taps of four patches at once. A vector
+ * that ends behind the taps is overwritten by the next row of them, or lies in what rounds a patch up.
+ */
+function copySingles(patch: usize, line: usize, left: i32, columns: i32, size: i32, dilation: i32, B: i32, row: i32): void {
+  const step = <usize>B << 2;
+  const next = <usize>row << 2;
+  for (let j = 0; j < size; j += 4) {
+    const c = left + j * dilation;
+    for (let b = 0; b < B; b += 4) {
+      const lanes = B - b;
+      const at = line ? line + (<usize>b << 2) : 0;
+      const v0 = single(at, c, columns, step, lanes), v1 = single(at, c + dilation, columns, step, lanes);
+      const v2 = single(at, c + 2 * dilation, columns, step, lanes), v3 = single(at, c + 3 * dilation, columns, step, lanes);
+      const low01 = v128.shuffle<f32>(v0, v1, 0, 4, 1, 5), high01 = v128.shuffle<f32>(v0, v1, 2, 6, 3, 7);
+      const low23 = v128.shuffle<f32>(v2, v3, 0, 4, 1, 5), high23 = v128.shuffle<f32>(v2, v3, 2, 6, 3, 7);
+      const to = patch + <usize>b * next + (<usize>j << 2);
+      v128.store(to, v128.shuffle<f32>(low01, low23, 0, 1, 4, 5));
+      if (lanes > 1) v128.store(to + next, v128.shuffle<f32>(low01, low23, 2, 3, 6, 7));
+      if (lanes > 2) v128.store(to + 2 * next, v128.shuffle<f32>(high01, high23, 0, 1, 4, 5));
+      if (lanes > 3) v128.store(to + 3 * next, v128.shuffle<f32>(high01, high23, 2, 3, 6, 7));
+    }
+  }
+}
+
+@inline
+function single(at: usize, c: i32, columns: i32, step: usize, lanes: i32): v128 {
+  return at && c >= 0 && c < columns ? loadLanes(at + <usize>c * step, lanes) : f32x4.splat(0);
+}
+
 /** One tap of B patches: a step's (B,I), or zeros where there is none. */
 function copy(patch: usize, x_step: usize, B: i32, I: i32, row: i32): void {
+  const bytes = <usize>I << 2;
   for (let b = 0; b < B; b++) {
-    for (let i = 0; i < I; i += 4) {
-      const at = <usize>i << 2;
-      storeLanes(patch + at, x_step ? loadLanes(x_step + at, I - i) : f32x4.splat(0), I - i);
+    if (!x_step) memory.fill(patch, 0, bytes);
+    else {
+      let to = patch;
+      for (const end = patch + (bytes & ~15); to < end; to += 16) {
+        v128.store(to, v128.load(x_step));
+        x_step += 16;
+      }
+      if (I & 2) {
+        i64.store(to, i64.load(x_step));
+        to += 8;
+        x_step += 8;
+      }
+      if (I & 1) {
+        f32.store(to, f32.load(x_step));
+        x_step += 4;
+      }
     }
     patch += <usize>row << 2;
-    if (x_step) x_step += <usize>I << 2;
   }
 }
 

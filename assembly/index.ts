@@ -15,6 +15,7 @@ export {
   lstmRow, lstmForwardScratch, lstmForward, lstmPack, lstmStepFloats, lstmStep,
   lstmGradientFloats, lstmBackwardScratch, lstmBackward, lstmInputScratch, lstmInput, lstmGradients,
 } from "./lstm";
+export { gruForward, gruPack, gruStep, gruBackward, gruInput, gruGradients } from "./gru";
 export { attentionScratch, attentionForward, attentionBackward } from "./attention";
 export { denseScratch, denseForward, denseBackward } from "./dense";
 export { convolutionScratch, convolutionForward, convolutionBackward } from "./convolution";

@@ -137,6 +137,90 @@ export function lstmBackward(dh: Vector, input: LstmInput) {
   return { dx, dW, dR, db };
 }
 
+// ---- GRU, one direction --------------------------------------------------------------------------
+
+/** x (T,B,I), W (3H,I), R (3H,H), b (6H) = [Wb, Rb]; gates z, r, h. */
+export type GruInput = LstmInput;
+
+/** Of one row: the gates, the candidate g, and q, the recurrent part of the candidate, from x and the state before. */
+function gruGates({ x, W, R, b, I, H }: GruInput, x_tb: number, h: Vector, h_before: number) {
+  const input = (row: number) => {
+    let z = b[row];
+    for (let i = 0; i < I; i++) z += W[row * I + i] * x[x_tb + i];
+    return z;
+  };
+  const recurrent = (row: number) => {
+    let z = b[3 * H + row];
+    if (h_before >= 0) for (let j = 0; j < H; j++) z += R[row * H + j] * h[h_before + j];
+    return z;
+  };
+  return Array.from({ length: H }, (_, j) => {
+    const [z, r] = [0, 1].map((gate) => sigmoid(input(gate * H + j) + recurrent(gate * H + j)));
+    const q = recurrent(2 * H + j);
+    return { z, r, q, g: Math.tanh(input(2 * H + j) + r * q), before: h_before < 0 ? 0 : h[h_before + j] };
+  });
+}
+
+/** One direction of a GRU over a whole sequence, from a zero state: h (T,B,H), at the steps of x. */
+export function gruForward(input: GruInput) {
+  const { T, B, I, H, reverse = false } = input;
+  const h = zeros(T * B * H);
+  for (let step = 0; step < T; step++) {
+    const t = reverse ? T - 1 - step : step;
+    const before = reverse ? t + 1 : t - 1;
+    for (let batch = 0; batch < B; batch++) {
+      const gates = gruGates(input, (t * B + batch) * I, h, step === 0 ? -1 : (before * B + batch) * H);
+      gates.forEach(({ z, g, before }, j) => (h[(t * B + batch) * H + j] = (1 - z) * g + z * before));
+    }
+  }
+  return { h };
+}
+
+/** Gradients of Σ dh · h, for the dh (T,B,H) given at every step: dx, dW, dR and db (6H). */
+export function gruBackward(dh: Vector, input: GruInput) {
+  const { x, W, R, T, B, I, H, reverse = false } = input;
+  const { h } = gruForward(input);
+  const dx = zeros(T * B * I);
+  const dW = zeros(3 * H * I);
+  const dR = zeros(3 * H * H);
+  const db = zeros(6 * H);
+  for (let batch = 0; batch < B; batch++) {
+    let dh_next = zeros(H);
+    for (let step = T - 1; step >= 0; step--) {
+      const t = reverse ? T - 1 - step : step;
+      const x_tb = (t * B + batch) * I;
+      const h_before = step === 0 ? -1 : ((reverse ? t + 1 : t - 1) * B + batch) * H;
+      const dh_before = zeros(H);
+      gruGates(input, x_tb, h, h_before).forEach(({ z, r, q, g, before }, j) => {
+        const dh_j = dh[(t * B + batch) * H + j] + dh_next[j];
+        const dp = dh_j * (1 - z) * (1 - g * g);
+        const dz = dh_j * (before - g) * z * (1 - z);
+        const dr = dp * q * r * (1 - r);
+        dh_before[j] += dh_j * z;
+        // Rows of W and of R with the gradients of their products.
+        [dz, dr, dp].forEach((d, gate) => {
+          const row = gate * H + j;
+          db[row] += d;
+          for (let i = 0; i < I; i++) {
+            dW[row * I + i] += d * x[x_tb + i];
+            dx[x_tb + i] += d * W[row * I + i];
+          }
+        });
+        [dz, dr, dp * r].forEach((d, gate) => {
+          const row = gate * H + j;
+          db[3 * H + row] += d;
+          for (let i = 0; h_before >= 0 && i < H; i++) {
+            dR[row * H + i] += d * h[h_before + i];
+            dh_before[i] += d * R[row * H + i];
+          }
+        });
+      });
+      dh_next = dh_before;
+    }
+  }
+  return { dx, dW, dR, db };
+}
+
 // ---- Attention -----------------------------------------------------------------------------------
 
 export interface AttentionInput {

@@ -11,9 +11,9 @@
 import type { Kernels } from "../kernels/kernels.ts";
 import type { Partner } from "../kernels/partner.ts";
 import { convolution } from "./convolution.ts";
-import { lstm } from "./lstm.ts";
 import type { Part } from "./plan.ts";
 import { flatten, max, mean, pool } from "./pool.ts";
+import { gru, lstm } from "./recurrent.ts";
 import type { LayerSpec } from "./spec.ts";
 
 /** Where a value and its gradient lie. */
@@ -202,7 +202,7 @@ export function buildDense(O: number, activation: keyof typeof activations, name
 
 const dense: Row<"dense"> = ({ units, activation }, input, site) => buildDense(units, activation, "dense", input, site);
 
-const stages: { [Type in LayerSpec["type"]]?: Row<Type> } = { lstm, convolution, pool, activation, dropout, attention, last, mean, max, flatten, repeat, dense };
+const stages: { [Type in LayerSpec["type"]]?: Row<Type> } = { lstm, gru, convolution, pool, activation, dropout, attention, last, mean, max, flatten, repeat, dense };
 
 export function buildStage(layer: LayerSpec, input: Signal, site: Site): Stage {
   const build = stages[layer.type] as Build<LayerSpec> | undefined;

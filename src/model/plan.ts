@@ -11,10 +11,10 @@
  *     signals      The model is a chain, so of the gradients of sequences only two are alive at once, a
  *                  layer's output's and its input's: two blocks take turns. At inference so do values.
  *     scratch      What a layer needs during its own forward or backward pass.
- *     recompute    With blockSteps < T, where all sequence layers are lstms, an lstm keeps its states at the borders of time blocks, no gates and
- *                  no outputs, and computes a block again when the backward pass comes to it. Its output is
- *                  then its reader's to overwrite: dropout works in place, and the gradient of the last
- *                  sequence takes the place of its values.
+ *     recompute    With blockSteps < T, where all sequence layers are lstms and grus, such a layer keeps its states at the
+ *                  borders of time blocks, no gates and no outputs, and computes a block again when the backward
+ *                  pass comes to it. Its output is then its reader's to overwrite: dropout works in place, and the
+ *                  gradient of the last sequence takes the place of its values.
  */
 import { align, Kernels } from "../kernels/kernels.ts";
 import type { Partner } from "../kernels/partner.ts";
@@ -180,7 +180,7 @@ function layOut(
   const shapes = shapesOf(spec);
   /** Layers whose output is a sequence of its own; dropout and activation work on the gradient where it lies. */
   const sequential = [...spec.layers.keys()].filter((index) => shapes[index + 1].kind === "sequence" && !["dropout", "activation"].includes(spec.layers[index].type));
-  const recompute = training && blockSteps < steps && spec.layers.every(({ type }, index) => shapes[index + 1].kind === "vector" || type === "lstm" || type === "dropout");
+  const recompute = training && blockSteps < steps && spec.layers.every(({ type }, index) => shapes[index + 1].kind === "vector" || ["lstm", "gru", "dropout"].includes(type));
 
   const ledger = new Ledger(kernels.mark());
   const forTraining = (part: Part) => (training ? ledger.take(part, P) : 0);

@@ -16,15 +16,13 @@ import { fingerprintOf } from "../federation/checksum.ts";
 import { FactoryClient, type Learner } from "../federation/client.ts";
 import type { Exchange } from "../federation/exchange.ts";
 import { Orchestrator } from "../federation/orchestrator.ts";
-import type { BuildName } from "../kernels/build.ts";
 import { chooseGram, gramOf, LAMBDAS, mergeGrams, solveGram, type LinearFit } from "../model/gram.ts";
 import { layoutOf } from "../model/layout.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import { concatWindows } from "../signal/window.ts";
-import { concatAll } from "./comparison.ts";
 import { agreeOnRegimes, mergeOf } from "./federation.ts";
-import type { Pool } from "./pool.ts";
-import { ALL, type Score, type Way } from "./study.ts";
+import { scoresOf, type Scoring } from "./score.ts";
+import type { Score, Way } from "./study.ts";
 import type { TaskData, TaskFactory, TaskWindows } from "./task.ts";
 
 export interface LinearOptions {
@@ -133,40 +131,16 @@ class Solver implements Learner {
   }
 }
 
-export interface LinearScoring extends LinearOptions {
-  /** As in Score. */
-  readonly case: string;
-  readonly model: string;
-  /** On which test windows a factory's solo, federated and centralised models are judged. Default: its own. */
-  readonly judgedOn?: "own" | "all";
-  readonly pool: Pool;
-  /** Of the kernels, for predictions. Default: simd. */
-  readonly build?: BuildName;
-  /** What a model's predictions (probabilities, or values in the head's unit) on these windows are worth. */
-  figures(predictions: Float32Array, windows: TaskWindows): Record<string, number>;
-}
+export type LinearScoring = LinearOptions & Scoring & {
+  /** Default: all three. */
+  readonly ways?: readonly Exclude<Way, "rule">[];
+};
 
-/**
- * Solo, federated and centralised scores by factory and over all. A solo model's score over all is that of
- * each factory's own model on that factory's windows, put together.
- */
+/** Solo, federated and centralised scores by factory and over all. */
 export async function linearScores(options: LinearScoring): Promise<{ readonly scores: readonly Score[]; readonly models: LinearModels }> {
-  const { factories, spec, pool, build = "simd", judgedOn = "own" } = options;
+  const { factories, ways = ["solo", "federated", "centralised"] } = options;
   const models = await fitLinear(options);
-  const predict = ({ parameters, scaler }: LinearModel, windows: TaskWindows) => pool.predict({ kind: "predict", spec, build, parameters, inputs: scale(windows, scaler) });
-  const whole = concatAll(factories.map(({ test }) => test));
-  const score = (way: Way, factory: string, predictions: Float32Array, windows: TaskWindows): Score =>
-    ({ case: options.case, model: options.model, way, factory, samples: windows.count, figures: options.figures(predictions, windows) });
-
-  const scores: Score[] = [];
-  const ways = [["solo", (id: string) => models.solo.get(id)!], ["federated", () => models.federated], ["centralised", () => models.centralised]] as const;
-  for (const [way, modelOf] of ways) {
-    const own = await Promise.all(factories.map(({ id, test }) => predict(modelOf(id), test)));
-    for (const [index, { id, test }] of factories.entries()) {
-      const windows = judgedOn === "all" ? whole : test;
-      scores.push(score(way, id, judgedOn === "all" ? await predict(modelOf(id), whole) : own[index], windows));
-    }
-    scores.push(score(way, ALL, Float32Array.from(own.flatMap((part) => [...part])), whole));
-  }
-  return { scores, models };
+  const modelOf = { solo: (factory: number) => models.solo.get(factories[factory].id)!, federated: () => models.federated, centralised: () => models.centralised };
+  const scores = await Promise.all(ways.map((way) => scoresOf(options, way, modelOf[way])));
+  return { scores: scores.flat(), models };
 }

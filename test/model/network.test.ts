@@ -88,6 +88,7 @@ describe("network", () => {
     "the mean and activations": [{ type: "lstm", hidden: 4 }, { type: "activation", kind: "relu" }, { type: "mean" }, { type: "activation", kind: "tanh" }],
     "pools, and the maximum over time": [{ type: "lstm", hidden: 4 }, { type: "pool", kind: "average", size: 3, stride: 1 }, { type: "pool", kind: "max", size: 2 }, { type: "max" }],
     "convolutions and pools": [{ type: "convolution", filters: 4, kernel: 3, padding: "same" }, { type: "activation", kind: "tanh" }, { type: "pool", kind: "max", size: 2 }, { type: "convolution", filters: 5, kernel: 2, dilation: 2, padding: "causal" }, { type: "mean" }],
+    "gru, both directions, last states": [{ type: "gru", hidden: 5, bidirectional: true }, { type: "gru", hidden: 4 }, { type: "last" }],
     "attention on raw inputs": [{ type: "attention", size: 3 }],
   };
   for (const [kind, { head, targets }] of Object.entries(heads)) {

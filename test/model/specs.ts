@@ -5,6 +5,7 @@ const head = { type: "classify" as const, classes: ["HEALTHY", "DEGRADED", "CRIT
 const lstm = (hidden: number, bidirectional = false) => ({ type: "lstm" as const, hidden, bidirectional });
 const activation = (kind: "relu" | "tanh" | "sigmoid") => ({ type: "activation" as const, kind });
 const convolution = (filters: number, kernel: number, options: { stride?: number; dilation?: number; padding?: "same" | "causal" } = {}) => ({ type: "convolution" as const, filters, kernel, ...options });
+const gru = (hidden: number, bidirectional = false) => ({ type: "gru" as const, hidden, bidirectional });
 const dropout = (rate: number) => ({ type: "dropout" as const, rate });
 
 export const referenceOf = (steps: number): ModelSpecInput => ({
@@ -24,6 +25,8 @@ export const specs: Record<string, ModelSpecInput> = {
     layers: [dropout(0.1), lstm(9), dropout(0.2), lstm(3, true), dropout(0.3), lstm(8, true), dropout(0.2), { type: "last" }],
   },
   "dropout twice, between a layer and attention": { input: { steps: 9, features: 3 }, head, layers: [lstm(4, true), dropout(0.2), dropout(0.3), { type: "attention", size: 5 }] },
+  "gru and lstm by turns": { input: { steps: 13, features: 3 }, head, layers: [gru(5, true), dropout(0.2), lstm(6), gru(7, true), { type: "attention", size: 3 }] },
+  "a gru's last state": { input: { steps: 11, features: 2 }, head: { type: "regress", unit: "h" }, layers: [gru(6), gru(9, true), dropout(0.2), { type: "last" }] },
   "an encoder and a decoder": {
     input: { steps: 9, features: 3 }, head: { type: "reconstruct" },
     layers: [lstm(5, true), dropout(0.1), { type: "last" }, { type: "dense", units: 2 }, { type: "repeat" }, lstm(4), dropout(0.2)],

@@ -24,8 +24,12 @@ import { classify, modelOf, predict, regress, windowsOf, type Model } from "./mo
 const attention = { type: "attention", size: 5 } as const;
 const last = { type: "last" } as const;
 const lstm = { type: "lstm", hidden: 4 } as const;
+const gru = { type: "gru", hidden: 5 } as const;
 const both = { ...lstm, bidirectional: true } as const;
 const dropout = { type: "dropout", rate: 0.3 } as const;
+const convolution = (filters: number, kernel: number, options = {}) => ({ type: "convolution", filters, kernel, ...options }) as const;
+const pool = (kind: "max" | "average", size: number, stride?: number) => ({ type: "pool", kind, size, stride }) as const;
+const relu = { type: "activation", kind: "relu" } as const;
 const dense = (activation: "relu" | "tanh" | "sigmoid" | "linear") => ({ type: "dense", units: 7, activation }) as const;
 
 const forecast: ModelSpecInput["head"] = { type: "forecast", outputs: ["1 h", "4 h"], unit: "kWh", scale: 3 };
@@ -47,9 +51,31 @@ const models: Record<string, Model> = {
   "a forecast of one value": modelOf([lstm, last], { ...forecast, outputs: ["1 h"] }),
   "a forecast of quantiles": modelOf([both, attention], { ...forecast, quantiles: [0.1, 0.5, 0.9] }, { regimes: 2 }),
   "a forecast of one quantile": modelOf([lstm, last], { ...forecast, quantiles: [0.5] }),
+  "gru, one direction, last": modelOf([gru, last], classify),
+  "gru, two directions, attention": modelOf([{ ...gru, bidirectional: true }, dropout, lstm, { ...gru, bidirectional: true }, attention], classify, { features: 5 }),
+  "gru, two directions, last": modelOf([{ ...gru, bidirectional: true }, last], regress, { regimes: 2 }),
   "an autoencoder": modelOf([both, last, dense("tanh"), { type: "repeat" }, lstm], { type: "reconstruct" }, { regimes: 2 }),
   "a reconstruction without bottleneck": modelOf([dropout, both], { type: "reconstruct" }),
   "sequence to sequence of another length": modelOf([lstm, attention, { type: "repeat", steps: 4 }, both, last], forecast),
+  "a linear model": modelOf([{ type: "flatten" }], regress),
+  "convolutions and pools, then all steps": modelOf(
+    [convolution(4, 5, { stride: 2, padding: "same" }), relu, pool("max", 2), dropout, convolution(5, 3, { padding: "same" }), { type: "activation", kind: "tanh" }, pool("average", 3, 2), { type: "flatten" }, dense("relu")],
+    classify, { steps: 33 },
+  ),
+  "causal dilated convolutions, mean over time": modelOf(
+    [convolution(4, 2, { padding: "causal" }), relu, convolution(3, 2, { padding: "causal", dilation: 2 }), convolution(5, 3, { padding: "causal", dilation: 3, stride: 2 }), { type: "mean" }, { type: "activation", kind: "sigmoid" }],
+    regress, { steps: 13 },
+  ),
+  "a convolution between two LSTMs, maximum over time": modelOf([both, convolution(4, 3, { stride: 2 }), lstm, { type: "max" }], classify, { steps: 11 }),
+  "a pool before attention, activation of the inputs": modelOf([{ type: "activation", kind: "tanh" }, pool("average", 2), attention], classify),
+  "an LSTM, maximum over time": modelOf([lstm, { type: "max" }], classify),
+  "the mean of the inputs": modelOf([{ type: "mean" }], regress),
+  "a convolutional autoencoder": modelOf([convolution(4, 3, { stride: 2 }), relu, { type: "mean" }, { type: "repeat" }, convolution(5, 3, { padding: "same" })], { type: "reconstruct" }, { regimes: 2 }),
+  "an image": modelOf(
+    [convolution(4, 3, { padding: "same", stride: 2 }), relu, pool("max", 2, 1), convolution(3, 2, { dilation: 2 }), { type: "flatten" }],
+    classify, { steps: 99, features: 2, width: 11 },
+  ),
+  "an image, mean over its pixels": modelOf([convolution(4, 3, { padding: "same" }), pool("average", 2), { type: "mean" }], classify, { steps: 42, features: 1, width: 6, regimes: 2 }),
   "sizes of one": modelOf([{ ...both, hidden: 1 }, { type: "attention", size: 1 }, { ...dense("relu"), units: 1 }], regress, { steps: 1, features: 1 }),
 };
 

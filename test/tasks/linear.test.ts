@@ -3,7 +3,8 @@ import { exactLength } from "../../src/data/exact.ts";
 import { gramLength } from "../../src/model/gram.ts";
 import { parseSpec } from "../../src/model/spec.ts";
 import { selectWindows, type Windows } from "../../src/signal/window.ts";
-import { fitLinear } from "../../src/tasks/linear.ts";
+import { fitLinear, linearScores } from "../../src/tasks/linear.ts";
+import { inlinePool } from "../../src/tasks/pool.ts";
 import { numbers } from "../memory.ts";
 
 const spec = parseSpec({ input: { steps: 4, features: 3 }, layers: [{ type: "flatten" }], head: { type: "regress", unit: "h", scale: 10 } });
@@ -73,5 +74,23 @@ describe("linear federation", () => {
   test("ends for all when one factory's windows do not fit", async () => {
     const wrong = factories(3).map((factory, hand) => (hand === 1 ? { ...factory, train: { ...factory.train, targets: new Float32Array(factory.train.count).fill(1e9) } } : factory));
     await expect(fitLinear({ factories: wrong, spec })).rejects.toThrow(/target 0 .* raise the head's scale/);
+  });
+
+  test("scores every way on every factory's test windows, by a network with the solved parameters", async () => {
+    const meanError = (predictions: Float32Array, { targets }: Windows) => predictions.reduce((sum, value, n) => sum + Math.abs(value - targets[n]), 0) / targets.length;
+    const pool = inlinePool();
+    const { scores, models } = await linearScores({ case: "one", model: "linear", factories: factories(2), spec, pool, figures: (predictions, windows) => ({ mae: meanError(predictions, windows) }) });
+    await pool.close();
+    expect(scores.map(({ way, factory, samples }) => [way, factory, samples])).toEqual(
+      ["solo", "federated", "centralised"].flatMap((way) => [...factories(2).map(({ id, test }) => [way, id, test.count]), [way, "all", 60]]),
+    );
+    const { parameters, scaler } = models.federated;
+    const { test } = factories(1)[0];
+    const predictions = Float32Array.from({ length: test.count }, (_, n) => {
+      const value = Array.from({ length: 12 }, (_, at) => (parameters[at] * (test.inputs[n * 12 + at] - scaler.mean[0][at % 3])) / scaler.std[0][at % 3]);
+      return 10 * value.reduce((a, b) => a + b, parameters[12]);
+    });
+    expect(scores.find(({ way, factory }) => way === "federated" && factory === "all")!.figures.mae).toBeCloseTo(meanError(predictions, test), 4);
+    expect(scores.find(({ way, factory }) => way === "federated" && factory === "all")!.figures.mae).toBeLessThan(1); // the noise of the targets
   });
 });
