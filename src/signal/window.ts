@@ -59,3 +59,25 @@ function targetsEach({ targets, count }: Windows): number {
   if (!Number.isInteger(each)) throw new RangeError(`windows: targets expected a multiple of ${count}, the number of windows, got ${targets.length}`);
   return each;
 }
+
+/** Rows (N,I) as windows of one step. */
+export function rowWindows(rows: Float32Array, features: number): Windows {
+  const count = rows.length / features;
+  return { inputs: rows, targets: new Float32Array(count), groups: new Int32Array(count), count, steps: 1, features };
+}
+
+/**
+ * Every window of `steps` rows that follow each other; with `ahead`, the rows behind it are its targets (N, ahead·I).
+ * @param rows (N,I)
+ * @throws RangeError where there are too few rows for one
+ */
+export function slidingWindows(rows: Float32Array, features: number, steps: number, ahead = 0): Windows {
+  const count = rows.length / features - steps - ahead + 1;
+  if (count < 1) throw new RangeError(`windows of ${steps} rows${ahead ? ` and ${ahead} ahead` : ""} expected at least ${steps + ahead} rows, got ${rows.length / features}`);
+  const cut = (from: number, length: number) => {
+    const windows = new Float32Array(count * length * features);
+    for (let n = 0; n < count; n++) windows.set(rows.subarray((n + from) * features, (n + from + length) * features), n * length * features);
+    return windows;
+  };
+  return { inputs: cut(0, steps), targets: ahead ? cut(steps, ahead) : new Float32Array(count), groups: new Int32Array(count), count, steps, features };
+}
