@@ -5,12 +5,13 @@
  */
 import type { BuildName } from "../kernels/build.ts";
 import type { OnnxRunner } from "./artefact.ts";
+import { energy } from "./energy.ts";
 import { engineStudy } from "./enginestudy.ts";
 import type { Unit } from "./evidence.ts";
 import type { Pool } from "./pool.ts";
 import type { CaseResult, Study, StudyCase } from "./study.ts";
 
-export const studies: readonly Study[] = [engineStudy];
+export const studies: readonly Study[] = [energy, engineStudy];
 
 export interface StudyOptions {
   readonly seeds: readonly number[];
