@@ -10,18 +10,21 @@
  */
 import { instantiateSync } from "@assemblyscript/loader";
 import * as simd from "#wasm";
-import type { WasmExports } from "#wasm";
 
 export const BUILDS = ["simd", "relaxed"] as const;
 export type BuildName = (typeof BUILDS)[number];
 
-/** A build that this runtime accepts, compiled once. */
-export interface Build {
-  readonly name: BuildName;
+/** A binary that this runtime accepts, compiled once. */
+export interface Compiled {
   /** For a memory of one thread. */
   readonly module: WebAssembly.Module;
   /** For a memory that threads share; otherwise the same. */
   readonly sharedModule: WebAssembly.Module;
+}
+
+/** A build of the kernels that train and aggregate. */
+export interface Build extends Compiled {
+  readonly name: BuildName;
   /** The wasm binary as shipped, for audit: its SHA-256 is that of the `.wasm` file beside the bundle. A copy. */
   binary(): Uint8Array<ArrayBuffer>;
 }
@@ -62,25 +65,39 @@ export async function loadBuild(name: BuildName): Promise<Build> {
   return loaded.get(name) ?? accept(name, await import("#wasm/relaxed"));
 }
 
-function accept(name: BuildName, { binary, memoryFlag }: Embedded): Build {
-  const bytes = binary();
-  if (!WebAssembly.validate(bytes)) throw new RangeError(REMEDY[name]);
-  const module = new WebAssembly.Module(bytes);
-  let sharedModule: WebAssembly.Module | undefined;
+function accept(name: BuildName, embedded: Embedded): Build {
+  const compiled = compile(name, embedded);
   const build: Build = {
     name,
-    module,
+    module: compiled.module,
     get sharedModule() {
-      bytes[memoryFlag] = SHARED;
-      return (sharedModule ??= new WebAssembly.Module(bytes));
+      return compiled.sharedModule;
     },
-    binary,
+    binary: embedded.binary,
   };
   loaded.set(name, build);
   return build;
 }
 
-/** The kernels of a build over a memory. Instances over one shared memory are one set of kernels in several threads. */
-export function instantiate(build: Build, memory: WebAssembly.Memory, shared: boolean): WasmExports {
-  return instantiateSync<WasmExports>(shared ? build.sharedModule : build.module, { env: { memory } }).exports;
+/**
+ * The modules of a binary; the one for shared memory is compiled when it is first asked for.
+ * @throws RangeError with the remedy where the runtime lacks the instructions that builds of this name need
+ */
+export function compile(name: BuildName, { binary, memoryFlag }: Embedded): Compiled {
+  const bytes = binary();
+  if (!WebAssembly.validate(bytes)) throw new RangeError(REMEDY[name]);
+  const module = new WebAssembly.Module(bytes);
+  let sharedModule: WebAssembly.Module | undefined;
+  return {
+    module,
+    get sharedModule() {
+      bytes[memoryFlag] = SHARED;
+      return (sharedModule ??= new WebAssembly.Module(bytes));
+    },
+  };
+}
+
+/** The kernels of a module over a memory. Instances over one shared memory are one set of kernels in several threads. */
+export function instantiate<Exports extends Record<string, unknown>>(compiled: Compiled, memory: WebAssembly.Memory, shared: boolean): Exports {
+  return instantiateSync<Exports>(shared ? compiled.sharedModule : compiled.module, { env: { memory } }).exports;
 }

@@ -1,0 +1,16 @@
+/**
+ * Every kernel of signal features, in the order in which data flows through them: a module of its own,
+ * so that a page that only trains does not load it. What index.ts says about signatures holds here.
+ *
+ * Dimension letters beside those of index.ts:
+ *   N samples of a series        M = N/2 complex points        S series side by side, 1 or 4
+ */
+export { gather, scatter } from "./lanes";
+export { momentRows, moments, sort, percentile } from "./statistics";
+export { fft, product, pairs, split } from "./fft";
+export { windowed, power, magnitudes, modulus, analytic, sumRows, shape } from "./spectrum";
+
+/** Where the module's static data end and the arena may begin. */
+export function heapBase(): usize {
+  return __heap_base;
+}
