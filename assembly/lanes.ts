@@ -31,9 +31,23 @@ export function gather(y: usize, x0: usize, x1: usize, x2: usize, x3: usize, str
   return i32x4.bitmask(wrong);
 }
 
-/** The first `count` lanes of x (N,4) as rows of y (count,N). */
-export function scatter(y: usize, x: usize, N: i32, count: i32): void {
-  for (let lane = 0; lane < count; lane++) {
-    for (let n = 0; n < N; n++) f32.store(y + (<usize>(lane * N + n) << 2), f32.load(x + (<usize>(4 * n + lane) << 2)));
+/**
+ * The first `count` lanes of chosen rows as rows of y (count,F): y_f = scale_f · row_f / over_f, and 0 over 0.
+ * `columns` has for each f the pointer to its row (4), the one to the row that it is a share of, or 0, and the scale.
+ */
+export function scatter(y: usize, columns: usize, F: i32, count: i32): void {
+  for (let f = 0; f < F; f++) {
+    const over = <usize>i32.load(columns, 4);
+    let v = f32x4.mul(v128.load(<usize>i32.load(columns)), v128.load32_splat(columns, 8));
+    if (over) {
+      const whole = v128.load(over);
+      v = v128.and(f32x4.div(v, whole), f32x4.ne(whole, f32x4.splat(0)));
+    }
+    const at = y + (<usize>f << 2), row = <usize>F << 2;
+    f32.store(at, f32x4.extract_lane(v, 0));
+    if (count > 1) f32.store(at + row, f32x4.extract_lane(v, 1));
+    if (count > 2) f32.store(at + 2 * row, f32x4.extract_lane(v, 2));
+    if (count > 3) f32.store(at + 3 * row, f32x4.extract_lane(v, 3));
+    columns += 12;
   }
 }

@@ -8,6 +8,7 @@
 export { gather, scatter } from "./lanes";
 export { momentRows, moments, sort, percentile } from "./statistics";
 export { fft, product, pairs, split } from "./fft";
+export { waveletOutputs, waveletScratch, wavelet, energy } from "./wavelet";
 export { windowed, power, magnitudes, modulus, analytic, sumRows, shape } from "./spectrum";
 
 /** Where the module's static data end and the arena may begin. */

@@ -13,4 +13,5 @@ export { Spectrum, type Shape, type SpectrumOptions } from "./signal/spectrum.ts
 export { Envelope, type EnvelopeOptions } from "./signal/envelope.ts";
 export { percentiles, statistics, STATISTICS, type Statistic } from "./signal/statistics.ts";
 export { faultOrders, FAULTS, type Bearing, type Fault } from "./signal/bearing.ts";
+export { Wavelet, WaveletPacket, WAVELETS, type WaveletMode, type WaveletName, type WaveletOptions } from "./signal/wavelet.ts";
 export { SignalKernels } from "./kernels/signal.ts";
