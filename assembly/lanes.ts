@@ -5,30 +5,45 @@
 import { flush } from "./simd";
 
 /**
- * y (N,4) from four series whose samples are `stride` bytes apart, tiny ones flushed to zero. Returns
- * which series have a sample that is not finite, as bits from the lowest.
+ * y (N,4) from four series whose samples are `stride` bytes apart, tiny ones flushed to zero. A series that
+ * comes to `end` goes on `back` bytes before: that is how a ring buffer is read in place. Returns which
+ * series have a sample that is not finite, as bits from the lowest.
  */
-export function gather(y: usize, x0: usize, x1: usize, x2: usize, x3: usize, stride: usize, N: i32): i32 {
+export function gather(y: usize, x0: usize, x1: usize, x2: usize, x3: usize, stride: usize, N: i32, end: usize, back: usize): i32 {
+  const stop = y + (<usize>N << 4);
   let wrong = f32x4.splat(0);
-  const neighbours = x1 == x0 + 4 && x2 == x0 + 8 && x3 == x0 + 12;
-  for (let n = 0; n < N; n++) {
-    let v = neighbours ? v128.load(x0) : v128.load32_splat(x0);
-    if (!neighbours) {
-      v = v128.load_lane<f32>(x1, v, 1);
-      v = v128.load_lane<f32>(x2, v, 2);
-      v = v128.load_lane<f32>(x3, v, 3);
+  if (x1 == x0 + 4 && x2 == x0 + 8 && x3 == x0 + 12) {
+    for (; y < stop; y += 16) {
+      if (x0 >= end) x0 -= back;
+      wrong = v128.or(wrong, place(y, v128.load(x0)));
+      x0 += stride;
     }
-    v = flush(v);
-    const zero = f32x4.sub(v, v); // NaN for an infinity and for NaN
-    wrong = v128.or(wrong, f32x4.ne(zero, zero));
-    v128.store(y, v);
-    y += 16;
+    return i32x4.bitmask(wrong);
+  }
+  for (; y < stop; y += 16) {
+    if (x0 >= end) x0 -= back;
+    if (x1 >= end) x1 -= back;
+    if (x2 >= end) x2 -= back;
+    if (x3 >= end) x3 -= back;
+    let v = v128.load32_splat(x0);
+    v = v128.load_lane<f32>(x1, v, 1);
+    v = v128.load_lane<f32>(x2, v, 2);
+    v = v128.load_lane<f32>(x3, v, 3);
+    wrong = v128.or(wrong, place(y, v));
     x0 += stride;
     x1 += stride;
     x2 += stride;
     x3 += stride;
   }
   return i32x4.bitmask(wrong);
+}
+
+/** Store v, flushed; the lanes that are not finite. */
+@inline
+function place(y: usize, v: v128): v128 {
+  v128.store(y, flush(v));
+  const zero = f32x4.sub(v, v); // NaN for an infinity and for NaN
+  return f32x4.ne(zero, zero);
 }
 
 /**

@@ -14,4 +14,8 @@ export { Envelope, type EnvelopeOptions } from "./signal/envelope.ts";
 export { percentiles, statistics, STATISTICS, type Statistic } from "./signal/statistics.ts";
 export { faultOrders, FAULTS, type Bearing, type Fault } from "./signal/bearing.ts";
 export { Wavelet, WaveletPacket, WAVELETS, type WaveletMode, type WaveletName, type WaveletOptions } from "./signal/wavelet.ts";
+
+// Features of many windows
+export { Features, type ExtractOptions, type Span, type WindowShape } from "./signal/features.ts";
+export type { EnvelopeRecipe, Recipe, ShapeName, SpectrumRecipe, WaveletRecipe } from "./signal/recipe.ts";
 export { SignalKernels } from "./kernels/signal.ts";

@@ -9,6 +9,9 @@ import { checkLength } from "./fft.ts";
 /** Bytes of a sample of four series. */
 export const ROW_BYTES = 16;
 
+/** For a gather that has no end to turn back at. */
+export const NOWHERE = 2 ** 32 - 1;
+
 /** A place for a signal of N samples in kernel memory. */
 export class Block {
   /** Pointer to (N,4). */
@@ -36,7 +39,7 @@ export class Block {
 
   /** The same of samples in kernel memory that are `strideBytes` apart. */
   loadAt(x: number, strideBytes: number): void {
-    const wrong = this.#kernels.wasm.gather(this.pointer, x, x, x, x, strideBytes, this.#samples);
+    const wrong = this.#kernels.wasm.gather(this.pointer, x, x, x, x, strideBytes, this.#samples, NOWHERE, 0);
     if (wrong) throw new RangeError('"x" expected finite samples; fill gaps, or leave out the window, before features are taken');
   }
 }
