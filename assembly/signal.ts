@@ -6,10 +6,11 @@
  *   N samples of a series        M = N/2 complex points        S series side by side, 1 or 4
  */
 export { gather, scatter } from "./lanes";
-export { momentRows, moments, sort, percentile } from "./statistics";
+export { moments, higherMoments, percentile } from "./statistics";
+export { sortRows, sort } from "./sort";
 export { fft, product, pairs, split } from "./fft";
 export { waveletOutputs, waveletScratch, wavelet, energy } from "./wavelet";
-export { windowed, power, magnitudes, modulus, analytic, sumRows, shape } from "./spectrum";
+export { windowed, power, analytic, modulus, sumRows, peak, shape, entropy } from "./spectrum";
 
 /** Where the module's static data end and the arena may begin. */
 export function heapBase(): usize {

@@ -56,11 +56,6 @@ export function power(P: usize, X: usize, M: i32, factor: f32): void {
   }
 }
 
-/** y (M+1,4) = |X_k|. */
-export function magnitudes(y: usize, X: usize, M: i32): void {
-  modulus(y, X, M + 1);
-}
-
 /** y (N,4) = |z_n|, z (2,N,4). */
 export function modulus(y: usize, z: usize, N: i32): void {
   const plane = <usize>N << 4;
@@ -102,42 +97,53 @@ export function sumRows(y: usize, x: usize, from: i32, to: i32): void {
   v128.store(y, join(s0, s1));
 }
 
-/** (2), (3) y (6,4) = total, centroid, spread, entropy, peak, value at the peak. */
+/** (3) y (2,4) = peak, and P there, of the rows from..to-1 of P (·,4); the first of equals. */
+export function peak(y: usize, P: usize, from: i32, to: i32): void {
+  let greatest = f32x4.splat(-1), place = i32x4.splat(0), k = i32x4.splat(from);
+  const one = i32x4.splat(1), end = P + (<usize>to << 4);
+  for (let at = P + (<usize>from << 4); at < end; at += 16) {
+    const v = v128.load(at), higher = f32x4.gt(v, greatest);
+    greatest = f32x4.pmax(greatest, v);
+    place = v128.bitselect(k, place, higher);
+    k = i32x4.add(k, one);
+  }
+  v128.store(y, f32x4.convert_i32x4_s(place));
+  v128.store(y, greatest, 16);
+}
+
+/** (2) y (3,4) = total, centroid, spread. */
 export function shape(y: usize, P: usize, from: i32, to: i32): void {
   let t0 = f64x2.splat(0), t1 = t0, c0 = t0, c1 = t0, q0 = t0, q1 = t0;
-  let greatest = f32x4.splat(-1), place = f32x4.splat(0);
-  for (let k = from; k < to; k++) {
-    const v = v128.load(P + (<usize>k << 4)), a = low(v), b = high(v), bin = f64x2.splat(<f64>k);
+  let k = f64x2.splat(<f64>from);
+  const one = f64x2.splat(1), zero = t0, end = P + (<usize>to << 4);
+  for (let at = P + (<usize>from << 4); at < end; at += 16) {
+    const v = v128.load(at), a = low(v), b = high(v);
+    const ka = f64x2.mul(k, a), kb = f64x2.mul(k, b);
     t0 = f64x2.add(t0, a);
     t1 = f64x2.add(t1, b);
-    const ka = f64x2.mul(bin, a), kb = f64x2.mul(bin, b);
     c0 = f64x2.add(c0, ka);
     c1 = f64x2.add(c1, kb);
-    q0 = f64x2.add(q0, f64x2.mul(bin, ka));
-    q1 = f64x2.add(q1, f64x2.mul(bin, kb));
-    const higher = f32x4.gt(v, greatest);
-    greatest = v128.bitselect(v, greatest, higher);
-    place = v128.bitselect(f32x4.splat(<f32>k), place, higher);
+    q0 = f64x2.add(q0, f64x2.mul(k, ka));
+    q1 = f64x2.add(q1, f64x2.mul(k, kb));
+    k = f64x2.add(k, one);
   }
   c0 = ratio(c0, t0);
   c1 = ratio(c1, t1);
-  const zero = f64x2.splat(0);
+  // In float64 the difference keeps nine digits at a million bins.
   const variance0 = f64x2.max(zero, f64x2.sub(ratio(q0, t0), f64x2.mul(c0, c0))), variance1 = f64x2.max(zero, f64x2.sub(ratio(q1, t1), f64x2.mul(c1, c1)));
   v128.store(y, join(t0, t1));
   v128.store(y, join(c0, c1), 16);
   v128.store(y, join(f64x2.sqrt(variance0), f64x2.sqrt(variance1)), 32);
-  entropy(y + 48, P, from, to, t0, t1);
-  v128.store(y, place, 64);
-  v128.store(y, greatest, 80);
 }
 
-/** (3) of the bins from..to-1, of which the totals are given. */
-function entropy(y: usize, P: usize, from: i32, to: i32, t0: v128, t1: v128): void {
-  const one = f64x2.splat(1);
-  const inverse = join(ratio(one, t0), ratio(one, t1));
+/** (3) y (4) = entropy of the rows from..to-1 of P (·,4), of which `total` (4) is the sum. */
+export function entropy(y: usize, P: usize, total: usize, from: i32, to: i32): void {
+  const t = v128.load(total), one = f64x2.splat(1);
+  const inverse = join(ratio(one, low(t)), ratio(one, high(t)));
   let h0 = f64x2.splat(0), h1 = h0;
-  for (let k = from; k < to; k++) {
-    const p = flush(f32x4.mul(v128.load(P + (<usize>k << 4)), inverse));
+  const end = P + (<usize>to << 4);
+  for (let at = P + (<usize>from << 4); at < end; at += 16) {
+    const p = flush(f32x4.mul(v128.load(at), inverse));
     const term = f32x4.mul(p, logarithm4(p));
     h0 = f64x2.sub(h0, low(term));
     h1 = f64x2.sub(h1, high(term));

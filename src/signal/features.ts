@@ -76,7 +76,7 @@ export class Features {
     this.#channels = channels;
     this.#samples = samples;
     this.#hop = hop;
-    this.#block = kernels.allocate(ROW_BYTES * samples);
+    this.#block = kernels.allocate(ROW_BYTES * kernels.wasm.sortRows(samples)); // percentiles sort it
     this.#parts = partsOf(recipe, samples, kernels);
     this.#shown = this.#parts.flatMap((part) => part.columns);
     this.columns = channels.flatMap((channel) => this.#shown.map(({ name }) => `${channel}.${name}`));

@@ -14,7 +14,7 @@ export const NOWHERE = 2 ** 32 - 1;
 
 /** A place for a signal of N samples in kernel memory. */
 export class Block {
-  /** Pointer to (N,4). */
+  /** Pointer to (N,4), with the room that sorting wants. */
   readonly pointer: number;
   readonly #kernels: SignalKernels;
   readonly #samples: number;
@@ -23,7 +23,7 @@ export class Block {
   constructor(kernels: SignalKernels, samples: number) {
     this.#kernels = kernels;
     this.#samples = samples;
-    this.pointer = kernels.allocate(ROW_BYTES * samples);
+    this.pointer = kernels.allocate(ROW_BYTES * kernels.wasm.sortRows(samples));
     this.#staging = kernels.allocate(4 * samples);
   }
 

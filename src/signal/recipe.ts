@@ -12,7 +12,7 @@ import { Envelope } from "./envelope.ts";
 import { Fft } from "./fft.ts";
 import { ROW_BYTES } from "./lanes.ts";
 import { SHAPE_COUNT, SHAPE_ROWS, Spectrum } from "./spectrum.ts";
-import { checkPercent, STATISTICS, type Statistic } from "./statistics.ts";
+import { checkPercent, HIGHER, STATISTICS, type Statistic } from "./statistics.ts";
 import { Wavelet, WaveletPacket, type WaveletMode, type WaveletName } from "./wavelet.ts";
 
 export interface Recipe {
@@ -114,9 +114,14 @@ export function partsOf(recipe: Recipe, samples: number, kernels: SignalKernels)
 
 function statisticsPart(wanted: readonly Statistic[], samples: number, kernels: SignalKernels): Part {
   const rows = kernels.allocate(ROW_BYTES * STATISTICS.length);
+  const some = (from: number, to: number) => STATISTICS.slice(from, to).some((name) => wanted.includes(name));
+  const lower = some(0, HIGHER), higher = some(HIGHER, STATISTICS.length);
   return {
     columns: wanted.map((name) => ({ name, row: rows + ROW_BYTES * place(STATISTICS, name, "statistics") })),
-    run: (block) => kernels.wasm.moments(rows, block, samples),
+    run(block) {
+      if (lower) kernels.wasm.moments(rows, block, samples);
+      if (higher) kernels.wasm.higherMoments(rows + ROW_BYTES * HIGHER, block, samples);
+    },
   };
 }
 
@@ -164,6 +169,7 @@ function spectrumPart(name: string, recipe: SpectrumRecipe, frame: Frame, kernel
   const multiples = Object.entries(orders).flatMap(([title, order]) =>
     Array.from({ length: harmonics }, (_, h) => ({ title: harmonics > 1 ? `${title} x${h + 1}` : title, order: order * (h + 1), row: kernels.allocate(ROW_BYTES) })));
   const around = kernels.allocate(ROW_BYTES);
+  const wantsShape = relative || shape.length > 0, wantsPeak = shape.includes("peakHz") || shape.includes("peakOrder");
   const columns = [
     ...shape.map((figure) => ({ name: figure, ...shapes[SHAPES[place(SHAPES, figure, "shape")]] })),
     ...[...bands, ...multiples].map(({ title, row }) => ({ name: title, row, ...power })),
@@ -174,7 +180,9 @@ function spectrumPart(name: string, recipe: SpectrumRecipe, frame: Frame, kernel
     columns: columns.map((column) => ({ ...column, name: `${name}.${column.name}` })),
     run(block, shaftsHz) {
       spectrum.run(block);
-      kernels.wasm.shape(figures, spectrum.result, 1, spectrum.bins);
+      if (wantsShape) kernels.wasm.shape(figures, spectrum.result, 1, spectrum.bins);
+      if (shape.includes("entropy")) kernels.wasm.entropy(row("entropy"), spectrum.result, figures, 1, spectrum.bins);
+      if (wantsPeak) kernels.wasm.peak(row("peak"), spectrum.result, 1, spectrum.bins);
       for (const { range: [from, to], row } of bands) kernels.wasm.sumRows(row, spectrum.result, from, to);
       for (const { order, row } of multiples) sumAround(row, around, spectrum, shaftsHz.map((hertz) => spectrum.around(order * hertz, tolerance)), kernels);
     },
@@ -216,18 +224,19 @@ function envelopePart(recipe: EnvelopeRecipe, frame: Frame, kernels: SignalKerne
 function waveletPart({ packet = false, relative = false, log = false, entropy = true, ...recipe }: WaveletRecipe, samples: number, kernels: SignalKernels): Part {
   const wavelet = new (packet ? WaveletPacket : Wavelet)({ ...recipe, samples, kernels });
   const { bands } = wavelet;
-  const energies = kernels.allocate(ROW_BYTES * bands.length), figures = kernels.allocate(ROW_BYTES * SHAPE_COUNT);
+  const energies = kernels.allocate(ROW_BYTES * bands.length), total = kernels.allocate(ROW_BYTES), spread = kernels.allocate(ROW_BYTES);
   const title = (band: number) => (packet ? `band ${band}` : band === 0 ? `a${recipe.levels}` : `d${recipe.levels + 1 - band}`);
-  const energy = relative ? { over: figures, log } : { log };
+  const energy = relative ? { over: total, log } : { log };
   return {
     columns: [
       ...bands.map((_, band) => ({ name: `wavelet.${title(band)}`, row: energies + ROW_BYTES * band, ...energy })),
-      ...(entropy ? [{ name: "wavelet.entropy", row: figures + ROW_BYTES * SHAPE_ROWS.entropy }] : []),
+      ...(entropy ? [{ name: "wavelet.entropy", row: spread }] : []),
     ],
     run(block) {
       wavelet.run(block);
       bands.forEach(({ pointer, samples }, band) => kernels.wasm.energy(energies + ROW_BYTES * band, pointer, samples));
-      kernels.wasm.shape(figures, energies, 0, bands.length);
+      kernels.wasm.sumRows(total, energies, 0, bands.length);
+      if (entropy) kernels.wasm.entropy(spread, energies, total, 0, bands.length);
     },
   };
 }
@@ -236,19 +245,20 @@ function waveletPart({ packet = false, relative = false, log = false, entropy = 
 function tutorialPart(samples: number, kernels: SignalKernels): Part {
   const moments = statisticsPart(["mean", "std", "min", "max"], samples, kernels);
   const fft = new Fft(samples, { lanes: 4, kernels });
-  const magnitudes = kernels.allocate(ROW_BYTES * fft.bins), figures = kernels.allocate(ROW_BYTES * SHAPE_COUNT);
+  const magnitudes = kernels.allocate(ROW_BYTES * fft.bins), total = kernels.allocate(ROW_BYTES), peak = kernels.allocate(2 * ROW_BYTES);
   return {
     columns: [
       ...moments.columns,
-      { name: "fft.max", row: figures + ROW_BYTES * SHAPE_ROWS.greatest },
-      { name: "fft.argmax", row: figures + ROW_BYTES * SHAPE_ROWS.peak },
-      { name: "fft.mean", row: figures + ROW_BYTES * SHAPE_ROWS.power, scale: 1 / fft.bins },
+      { name: "fft.max", row: peak + ROW_BYTES },
+      { name: "fft.argmax", row: peak },
+      { name: "fft.mean", row: total, scale: 1 / fft.bins },
     ],
     run(block, shaftsHz) {
       moments.run(block, shaftsHz);
       fft.forwardAt(block);
-      kernels.wasm.magnitudes(magnitudes, fft.spectrum, samples / 2);
-      kernels.wasm.shape(figures, magnitudes, 0, fft.bins);
+      kernels.wasm.modulus(magnitudes, fft.spectrum, fft.bins);
+      kernels.wasm.sumRows(total, magnitudes, 0, fft.bins);
+      kernels.wasm.peak(peak, magnitudes, 0, fft.bins);
     },
   };
 }

@@ -40,7 +40,7 @@ export interface Shape {
   readonly peakHz: number;
 }
 
-/** Rows that the kernel `shape` writes. */
+/** Rows that the kernels `shape`, `entropy` and `peak` write. */
 export const SHAPE_ROWS = { power: 0, centroid: 1, spread: 2, entropy: 3, peak: 4, greatest: 5 } as const;
 export const SHAPE_COUNT = 6;
 
@@ -117,6 +117,8 @@ export class Spectrum {
     const [from, to] = this.range([fromHz, toHz]);
     this.#figures ??= kernels.allocate(ROW_BYTES * SHAPE_COUNT);
     kernels.wasm.shape(this.#figures, this.result, from, to);
+    kernels.wasm.entropy(this.#figures + ROW_BYTES * SHAPE_ROWS.entropy, this.result, this.#figures, from, to);
+    kernels.wasm.peak(this.#figures + ROW_BYTES * SHAPE_ROWS.peak, this.result, from, to);
     const [power, centroid, spread, entropy, peak] = firstLane(kernels, this.#figures, SHAPE_COUNT);
     return { power: power * binHz, centroidHz: centroid * binHz, spreadHz: spread * binHz, entropy, peakHz: peak * binHz };
   }

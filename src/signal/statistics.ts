@@ -9,13 +9,16 @@ import { SignalKernels } from "../kernels/signal.ts";
 import { Block, firstLane, ROW_BYTES } from "./lanes.ts";
 
 /**
- * Rows that the kernel `moments` writes, by name:
+ * By name, in the order of the rows that the kernels `moments` and, from the skewness on, `higherMoments` write:
  *
  *     mean; std, of the samples themselves (divisor N); rms; min; max; peak, the greatest |x|; crest = peak / rms;
  *     skewness; kurtosis, 3 for a normal law; crossings, how often the signal passes its mean
  */
 export const STATISTICS = ["mean", "std", "rms", "min", "max", "peak", "crest", "skewness", "kurtosis", "crossings"] as const;
 export type Statistic = (typeof STATISTICS)[number];
+
+/** The first row of `higherMoments`. */
+export const HIGHER = STATISTICS.indexOf("skewness");
 
 let kernels: SignalKernels | undefined;
 
@@ -42,6 +45,7 @@ export function statistics(x: Float32Array): Record<Statistic, number> {
   return withBlock(x, (pointer, kernels) => {
     const rows = kernels.allocate(ROW_BYTES * STATISTICS.length);
     kernels.wasm.moments(rows, pointer, x.length);
+    kernels.wasm.higherMoments(rows + ROW_BYTES * HIGHER, pointer, x.length);
     const values = firstLane(kernels, rows, STATISTICS.length);
     return Object.fromEntries(STATISTICS.map((name, row) => [name, values[row]])) as Record<Statistic, number>;
   });
