@@ -36,6 +36,7 @@ export class Envelope {
   readonly result: number;
   readonly #fft: Fft;
   readonly #inverse: Transform;
+  readonly #ones: number;
   readonly #whiten: boolean;
   readonly #from: number;
   readonly #to: number;
@@ -54,13 +55,16 @@ export class Envelope {
     this.#whiten = whiten;
     this.#fft = new Fft(samples, { lanes: 4, kernels });
     this.#inverse = new Transform(kernels, samples, 4);
+    this.#ones = kernels.allocate(4 * samples);
+    kernels.float32(this.#ones, samples).fill(1);
     this.result = kernels.allocate(ROW_BYTES * samples);
   }
 
   /** Envelopes of four signals x (N,4) in kernel memory, into `result`. */
   run(x: number): void {
     const { wasm } = this.kernels;
-    this.#fft.forwardAt(x);
+    wasm.windowed(this.#fft.pairs, x, this.#ones, this.samples); // without the mean, whose rounding would reach the weak frequencies
+    this.#fft.finish();
     wasm.analytic(this.#inverse.input, this.#fft.spectrum, this.samples / 2, this.#from, this.#to, this.#whiten);
     this.#inverse.run(true);
     wasm.modulus(this.result, this.#inverse.output, this.samples);
