@@ -1,5 +1,5 @@
 /**
- * Activations: exp, sigmoid and tanh on four lanes, and the four that a dense layer may have.
+ * Activations: exp, sigmoid and tanh on four lanes, and the four that a layer may have.
  *
  *   exp      x = n ln2 + r, |r| <= ln2 / 2;  e^x = 2^n p(r)                              (1)
  *   sigmoid  1 / (1 + e^-x)                                                              (2)
@@ -16,9 +16,9 @@
  *
  * (1) Cephes expf, S. Moshier. (3) the 13/6 rational minimax of Eigen's generic fast tanh.
  */
-import { clamp, madd } from "./simd";
+import { clamp, flush, loadLanes, madd, storeLanes } from "./simd";
 
-/** The codes of a dense layer's activation. */
+/** The codes of a layer's activation. */
 export const LINEAR: i32 = 0;
 export const RELU: i32 = 1;
 export const TANH: i32 = 2;
@@ -157,4 +157,21 @@ export function slope4(y: v128, activation: i32): v128 {
   if (activation == TANH) return f32x4.sub(one, f32x4.mul(y, y));
   if (activation == SIGMOID) return f32x4.mul(y, f32x4.sub(one, y));
   return one;
+}
+
+/** y (N) = f(x); y may be x. */
+export function activationForward(y: usize, x: usize, N: i32, activation: i32): void {
+  for (let n = 0; n < N; n += 4) {
+    const at = <usize>n << 2;
+    storeLanes(y + at, activate4(loadLanes(x + at, N - n), activation), N - n);
+  }
+}
+
+/** dx (N) = dy f'(x), assigned; dx may be dy. */
+export function activationBackward(dx: usize, dy: usize, y: usize, N: i32, activation: i32): void {
+  for (let n = 0; n < N; n += 4) {
+    const at = <usize>n << 2;
+    const slope = slope4(loadLanes(y + at, N - n), activation);
+    storeLanes(dx + at, flush(f32x4.mul(loadLanes(dy + at, N - n), slope)), N - n);
+  }
 }

@@ -10,9 +10,8 @@
  *
  *   x, dx (B,I)   W, dW (O,I)   b, db (O)   y, dy (B,O)   f linear, relu, tanh or sigmoid by its code
  */
-import { activate4, LINEAR, slope4 } from "./activation";
+import { activationBackward, activationForward, LINEAR } from "./activation";
 import { addRows, gemm, gemmBias, gemmOuter, pack, packTransposed, panelFloats } from "./gemm";
-import { flush, loadLanes, storeLanes } from "./simd";
 
 /** Floats of scratch that denseForward and denseBackward need. */
 export function denseScratch(B: i32, O: i32, I: i32): i32 {
@@ -25,11 +24,7 @@ export function denseForward(y: usize, x: usize, W: usize, b: usize, scratch: us
   packTransposed(panels, W, O, I);
   pack(bias, b, 1, O);
   gemmBias(y, x, panels, bias, B, O, I, O, I); // (1)
-  if (activation == LINEAR) return;
-  for (let n = 0, N = B * O; n < N; n += 4) {
-    storeLanes(y, activate4(loadLanes(y, N - n), activation), N - n); // (1)
-    y += 16;
-  }
+  if (activation != LINEAR) activationForward(y, y, B * O, activation); // (1)
 }
 
 /** Add to dx, dW and db. dx may be 0: the gradient of the input is not needed. */
@@ -40,11 +35,7 @@ export function denseBackward(
 ): void {
   const dz = scratch;
   const panels = dz + (<usize>(B * O) << 2);
-  for (let n = 0, N = B * O; n < N; n += 4) {
-    const at = <usize>n << 2;
-    const slope = slope4(loadLanes(y + at, N - n), activation);
-    storeLanes(dz + at, flush(f32x4.mul(loadLanes(dy + at, N - n), slope)), N - n); // (2)
-  }
+  activationBackward(dz, dy, y, B * O, activation); // (2)
   addRows(db, dz, B, O, O); // (3)
   gemmOuter(dW, dz, x, B, O, I, I, O, I); // (4)
   if (dx) {

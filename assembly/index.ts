@@ -15,11 +15,16 @@ export {
   lstmRow, lstmForwardScratch, lstmForward, lstmPack, lstmStepFloats, lstmStep,
   lstmGradientFloats, lstmBackwardScratch, lstmBackward, lstmInputScratch, lstmInput, lstmGradients,
 } from "./lstm";
+export { gruForward, gruPack, gruStep, gruBackward, gruInput, gruGradients } from "./gru";
 export { attentionScratch, attentionForward, attentionBackward } from "./attention";
 export { denseScratch, denseForward, denseBackward } from "./dense";
+export { convolutionScratch, convolutionForward, convolutionBackward } from "./convolution";
+export { poolForward, poolBackward, exchange } from "./pool";
+export { activationForward, activationBackward } from "./activation";
 export { dropout, uniform, philox } from "./random";
-export { softmax, softmaxCrossEntropy, mse, huber } from "./loss";
+export { softmax, softmaxCrossEntropy, mse, huber, pinball } from "./loss";
 export { proximal, clipNorm, adam, sgd } from "./optimizer";
+export { gramScratch, gram } from "./gram";
 export { latticeEncode, latticeAdd, latticeMean, applyUpdate, average32 } from "./aggregate";
 export { sine, cosine, exponential, logarithm } from "./elementary";
 

@@ -14,11 +14,16 @@
  *   mse     loss = Σ e² / N                                  dy = 2 e / N                (5)
  *   huber   loss = Σ e²/2 where |e| <= δ, else δ (|e| - δ/2), / N;  dy = clamp(e, -δ, δ) / N    (6)
  *
+ * Quantiles, e = target - y, for each of Q quantiles q of every target:
+ *
+ *   pinball loss = Σ e (q - [e < 0]) / NQ                   dy = ([e < 0] - q) / NQ, 0 at e = 0  (7)
+ *
  *   logits, dlogits, probabilities (B,O)   target (B), a class's index as a float   weights (O)
- *   y, dy, target (N)
+ *   y, dy, target (N); of quantiles y, dy (N,Q)   quantiles (Q)
  *
  * Reference: Szegedy et al., Rethinking the Inception Architecture, CVPR 2016, section 7 (smoothing);
- * Huber, Robust Estimation of a Location Parameter, Annals of Mathematical Statistics 1964.
+ * Huber, Robust Estimation of a Location Parameter, Annals of Mathematical Statistics 1964;
+ * Koenker & Bassett, Regression Quantiles, Econometrica 1978 (7).
  */
 import { expScalar } from "./activation";
 import { flushScalar } from "./simd";
@@ -105,4 +110,24 @@ export function huber(dy: usize, y: usize, target: usize, N: i32, delta: f32): f
     f32.store(dy + at, flushScalar(min(max(e, -delta), delta) / <f32>N));
   }
   return loss / <f64>N;
+}
+
+/** (7) */
+export function pinball(dy: usize, y: usize, target: usize, quantiles: usize, N: i32, Q: i32): f64 {
+  const count: f64 = <f64>N * <f64>Q;
+  const share = <f32>(1 / count);
+  let loss: f64 = 0;
+  for (let n = 0; n < N; n++) {
+    const value = f32.load(target + (<usize>n << 2));
+    for (let k = 0; k < Q; k++) {
+      const q = f32.load(quantiles + (<usize>k << 2));
+      const e = value - f32.load(y);
+      const slope: f32 = e < 0 ? 1 - q : -q;
+      loss -= <f64>e * <f64>slope;
+      f32.store(dy, e == 0 ? 0 : slope * share);
+      y += 4;
+      dy += 4;
+    }
+  }
+  return loss / count;
 }

@@ -20,10 +20,8 @@
  *   x (T,B,I)   W (4H,I)   R (4H,H)   bias (8H) = [Wb, Rb]   y (T,B,·) with row stride ldy
  *   gates (T,B,·) with row stride lstmRow(H)   c (T,B,Hp)        Hp = H rounded up to a multiple of 4
  *
- * Inside, the four gates of four units lie side by side, so that one epilogue loads i, o, f and g of
- * the same units as four neighbouring vectors, and 16 columns are one panel of gemm:
- *
- *   column(g, j) = (j >> 2) * 16 + g * 4 + (j & 3)        | i0…3 | o0…3 | f0…3 | g0…3 | i4…7 | …
+ * Inside, the four gates of four units lie side by side (gates.ts), so that one epilogue loads i, o, f
+ * and g of the same units as four neighbouring vectors:        | i0…3 | o0…3 | f0…3 | g0…3 | i4…7 | …
  *
  * `gates` holds z, then the activated gates, then dz, all in place. The units that pad H to Hp have
  * zero weights, hence z = 0, g = 0 and c = h = 0: they never need a special case.
@@ -35,16 +33,15 @@
  * the backward pass's order, from the last step walked to the first, so that blocks change no bit.
  */
 import { addRows, gemm, gemmBelow, gemmOuter, gemmPair, oddLines, panelFloats } from "./gemm";
+import { packBias, packFromGates, packGates, padded, unpackBias, unpackGates } from "./gates";
 import { flush, madd, loadLanes, storeLanes } from "./simd";
 import { sigmoid12, tanh4 } from "./activation";
 
 /** Rows that a product over several steps should have: fewer are not worth a pass over W, or over dW and dR. */
 const PRODUCT_ROWS: i32 = 32;
 
-@inline
-function padded(H: i32): i32 {
-  return (H + 3) & ~3;
-}
+/** Every column has the gate of its place, in W and in R: see gates.ts. */
+const ORDER: i32 = 0x03020100;
 
 /** Row stride of `gates`, in floats: 4·Hp columns, and an odd number of cache lines. */
 export function lstmRow(H: i32): i32 {
@@ -101,12 +98,12 @@ export function lstmStepFloats(I: i32, H: i32): i32 {
 /** The weights of one direction, packed for lstmStep: panels of [Wᵀ; Rᵀ], then Wb + Rb, both in gate order. */
 export function lstmPack(packed: usize, W: usize, R: usize, bias: usize, I: i32, H: i32): void {
   for (let j = 0; j < H; j += 4) {
-    packGates(packed, W, I, H, j);
+    packGates(packed, W, ORDER, I, H, j);
     packed += <usize>I << 6;
-    packGates(packed, R, H, H, j);
+    packGates(packed, R, ORDER, H, H, j);
     packed += <usize>H << 6;
   }
-  packBias(packed, bias, H);
+  packBias(packed, bias, ORDER, ORDER, 4, H);
 }
 
 /**
@@ -176,7 +173,7 @@ export function lstmBackward(
   const dR = dW + (<usize>columns * I << 2); // (H, columns)
   const dbias = dR + (<usize>columns * H << 2); // (columns)
   const panels = scratch;
-  packFromGates(panels, R, H, H);
+  packFromGates(panels, R, ORDER, H, H);
 
   const gatesStep = <usize>B * row << 2;
   const cellStep = <usize>B * Hp << 2;
@@ -208,7 +205,7 @@ export function lstmBackward(
 
 /** Equation (7) for dx (M,I) += dz W, for any M rows of `gates`; scratch of panelFloats(I, 4·Hp) floats. */
 export function lstmInput(dx: usize, gates: usize, W: usize, scratch: usize, M: i32, I: i32, H: i32): void {
-  packFromGates(scratch, W, I, H);
+  packFromGates(scratch, W, ORDER, I, H);
   gemm(dx, gates, scratch, M, I, 4 * padded(H), I, lstmRow(H), true); // (7)
 }
 
@@ -220,9 +217,9 @@ export function lstmInputScratch(I: i32, H: i32): i32 {
 /** Add the gradients that lstmBackward has gathered to dW (4H,I), dR (4H,H) and dbias (8H). */
 export function lstmGradients(dW: usize, dR: usize, dbias: usize, packed: usize, I: i32, H: i32): void {
   const columns = <usize>(4 * padded(H));
-  unpackGates(dW, packed, I, H);
-  unpackGates(dR, packed + (columns * I << 2), H, H);
-  unpackBias(dbias, packed + (columns * (I + H) << 2), H);
+  unpackGates(dW, packed, ORDER, I, H);
+  unpackGates(dR, packed + (columns * I << 2), ORDER, H, H);
+  unpackBias(dbias, packed + (columns * (I + H) << 2), ORDER, ORDER, 4, H);
 }
 
 /** Equations (5) and (6) for one step; gates become dz. */
@@ -260,91 +257,4 @@ function cellBackward(
       dy_tb += 16;
     }
   }
-}
-
-/** One panel of Wᵀ, W (4H,K), columns in gate order: the gates of the units j to j + 3, four by four transposed. */
-function packGates(panel: usize, W: usize, K: i32, H: i32, j: i32): void {
-  const rowBytes = <usize>K << 2;
-  for (let g = 0; g < 4; g++) {
-    const first = W + <usize>(g * H + j) * rowBytes;
-    for (let k = 0; k < K; k += 4) {
-      const at = first + (<usize>k << 2);
-      const rest = K - k;
-      const a = loadLanes(at, rest);
-      const b = j + 1 < H ? loadLanes(at + rowBytes, rest) : f32x4.splat(0);
-      const c = j + 2 < H ? loadLanes(at + 2 * rowBytes, rest) : f32x4.splat(0);
-      const d = j + 3 < H ? loadLanes(at + 3 * rowBytes, rest) : f32x4.splat(0);
-      const ab01 = v128.shuffle<f32>(a, b, 0, 4, 1, 5), ab23 = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
-      const cd01 = v128.shuffle<f32>(c, d, 0, 4, 1, 5), cd23 = v128.shuffle<f32>(c, d, 2, 6, 3, 7);
-      const to = panel + (<usize>k << 6) + (g << 4);
-      v128.store(to, v128.shuffle<f32>(ab01, cd01, 0, 1, 4, 5));
-      if (rest > 1) v128.store(to, v128.shuffle<f32>(ab01, cd01, 2, 3, 6, 7), 64);
-      if (rest > 2) v128.store(to, v128.shuffle<f32>(ab23, cd23, 0, 1, 4, 5), 128);
-      if (rest > 3) v128.store(to, v128.shuffle<f32>(ab23, cd23, 2, 3, 6, 7), 192);
-    }
-  }
-}
-
-/** Panels of W (4H,N) with its rows in gate order: for products with dz. */
-function packFromGates(panels: usize, W: usize, N: i32, H: i32): void {
-  for (let p = 0; p < N; p += 16) {
-    for (let j = 0; j < H; j += 4) {
-      for (let g = 0; g < 4; g++) {
-        for (let l = 0; l < 4; l++) {
-          const row = W + ((<usize>(g * H + j + l) * N + p) << 2);
-          for (let n = 0; n < 16; n += 4) {
-            const rest = j + l < H ? N - p - n : 0;
-            v128.store(panels + (n << 2), rest > 0 ? loadLanes(row + (n << 2), rest) : f32x4.splat(0));
-          }
-          panels += 64;
-        }
-      }
-    }
-  }
-}
-
-/** Wb + Rb in gate order. */
-function packBias(packed: usize, bias: usize, H: i32): void {
-  for (let j = 0; j < H; j += 4) {
-    for (let g = 0; g < 4; g++) {
-      for (let l = 0; l < 4; l++) {
-        const Wb = bias + ((g * H + j + l) << 2);
-        f32.store(packed, j + l < H ? f32.load(Wb) + f32.load(Wb + (4 * H << 2)) : 0);
-        packed += 4;
-      }
-    }
-  }
-}
-
-/** dW (4H,K) += packed (K, 4·Hp) back in the canonical order. */
-function unpackGates(dW: usize, packed: usize, K: i32, H: i32): void {
-  const columns = 4 * padded(H);
-  for (let g = 0; g < 4; g++) {
-    for (let j = 0; j < H; j++) {
-      let source = packed + (column(g, j) << 2);
-      for (let k = 0; k < K; k++) {
-        f32.store(dW, f32.load(dW) + f32.load(source));
-        dW += 4;
-        source += <usize>columns << 2;
-      }
-    }
-  }
-}
-
-/** Both halves of dbias (8H) get the same gradient: their values are only ever added. */
-function unpackBias(dbias: usize, packed: usize, H: i32): void {
-  for (let g = 0; g < 4; g++) {
-    for (let j = 0; j < H; j++) {
-      const gradient = f32.load(packed + (column(g, j) << 2));
-      const Wb = dbias + ((g * H + j) << 2);
-      const Rb = Wb + (4 * H << 2);
-      f32.store(Wb, f32.load(Wb) + gradient);
-      f32.store(Rb, f32.load(Rb) + gradient);
-    }
-  }
-}
-
-@inline
-function column(g: i32, j: i32): usize {
-  return (j >> 2) * 16 + g * 4 + (j & 3);
 }

@@ -11,14 +11,17 @@
 // Model: a declarative spec, one parameter vector, training and prediction
 export { parseSpec, type HeadSpec, type LayerSpec, type ModelSpec, type ModelSpecInput } from "./model/spec.ts";
 export { layoutOf, type Layout, type Parameter } from "./model/layout.ts";
-export { initialParameters, Network, type Loss, type Machinery } from "./model/network.ts";
+export { initialParameters, Network, type Machinery } from "./model/network.ts";
+export type { Loss } from "./model/head.ts";
 export { blockStepsFor, largestBatch, planOf, type Plan, type PlanOptions, type Region } from "./model/plan.ts";
 export { adam, predictAll, Trainer, type Examples, type Fitted, type Training } from "./model/trainer.ts";
-export { Model } from "./model/model.ts";
+export { Model, reconstructionErrors } from "./model/model.ts";
 export {
   chooseThreshold, classificationCounts, classificationMetrics, regressionCounts, regressionMetrics, stateOf,
   type ClassificationMetrics, type Metrics, type RegressionMetrics,
 } from "./model/metrics.ts";
+export { chooseGram, gramLength, gramOf, isLinear, LAMBDAS, mergeGrams, solveGram, squaredError, type LinearFit } from "./model/gram.ts";
+export { forecastCounts, forecastMetrics, type ForecastFigures, type ForecastMetrics } from "./model/forecast.ts";
 export { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from "./model/checkpoint.ts";
 
 // Federation: a client in each factory, one orchestrator, a function between them

@@ -137,6 +137,90 @@ export function lstmBackward(dh: Vector, input: LstmInput) {
   return { dx, dW, dR, db };
 }
 
+// ---- GRU, one direction --------------------------------------------------------------------------
+
+/** x (T,B,I), W (3H,I), R (3H,H), b (6H) = [Wb, Rb]; gates z, r, h. */
+export type GruInput = LstmInput;
+
+/** Of one row: the gates, the candidate g, and q, the recurrent part of the candidate, from x and the state before. */
+function gruGates({ x, W, R, b, I, H }: GruInput, x_tb: number, h: Vector, h_before: number) {
+  const input = (row: number) => {
+    let z = b[row];
+    for (let i = 0; i < I; i++) z += W[row * I + i] * x[x_tb + i];
+    return z;
+  };
+  const recurrent = (row: number) => {
+    let z = b[3 * H + row];
+    if (h_before >= 0) for (let j = 0; j < H; j++) z += R[row * H + j] * h[h_before + j];
+    return z;
+  };
+  return Array.from({ length: H }, (_, j) => {
+    const [z, r] = [0, 1].map((gate) => sigmoid(input(gate * H + j) + recurrent(gate * H + j)));
+    const q = recurrent(2 * H + j);
+    return { z, r, q, g: Math.tanh(input(2 * H + j) + r * q), before: h_before < 0 ? 0 : h[h_before + j] };
+  });
+}
+
+/** One direction of a GRU over a whole sequence, from a zero state: h (T,B,H), at the steps of x. */
+export function gruForward(input: GruInput) {
+  const { T, B, I, H, reverse = false } = input;
+  const h = zeros(T * B * H);
+  for (let step = 0; step < T; step++) {
+    const t = reverse ? T - 1 - step : step;
+    const before = reverse ? t + 1 : t - 1;
+    for (let batch = 0; batch < B; batch++) {
+      const gates = gruGates(input, (t * B + batch) * I, h, step === 0 ? -1 : (before * B + batch) * H);
+      gates.forEach(({ z, g, before }, j) => (h[(t * B + batch) * H + j] = (1 - z) * g + z * before));
+    }
+  }
+  return { h };
+}
+
+/** Gradients of Σ dh · h, for the dh (T,B,H) given at every step: dx, dW, dR and db (6H). */
+export function gruBackward(dh: Vector, input: GruInput) {
+  const { x, W, R, T, B, I, H, reverse = false } = input;
+  const { h } = gruForward(input);
+  const dx = zeros(T * B * I);
+  const dW = zeros(3 * H * I);
+  const dR = zeros(3 * H * H);
+  const db = zeros(6 * H);
+  for (let batch = 0; batch < B; batch++) {
+    let dh_next = zeros(H);
+    for (let step = T - 1; step >= 0; step--) {
+      const t = reverse ? T - 1 - step : step;
+      const x_tb = (t * B + batch) * I;
+      const h_before = step === 0 ? -1 : ((reverse ? t + 1 : t - 1) * B + batch) * H;
+      const dh_before = zeros(H);
+      gruGates(input, x_tb, h, h_before).forEach(({ z, r, q, g, before }, j) => {
+        const dh_j = dh[(t * B + batch) * H + j] + dh_next[j];
+        const dp = dh_j * (1 - z) * (1 - g * g);
+        const dz = dh_j * (before - g) * z * (1 - z);
+        const dr = dp * q * r * (1 - r);
+        dh_before[j] += dh_j * z;
+        // Rows of W and of R with the gradients of their products.
+        [dz, dr, dp].forEach((d, gate) => {
+          const row = gate * H + j;
+          db[row] += d;
+          for (let i = 0; i < I; i++) {
+            dW[row * I + i] += d * x[x_tb + i];
+            dx[x_tb + i] += d * W[row * I + i];
+          }
+        });
+        [dz, dr, dp * r].forEach((d, gate) => {
+          const row = gate * H + j;
+          db[3 * H + row] += d;
+          for (let i = 0; h_before >= 0 && i < H; i++) {
+            dR[row * H + i] += d * h[h_before + i];
+            dh_before[i] += d * R[row * H + i];
+          }
+        });
+      });
+      dh_next = dh_before;
+    }
+  }
+  return { dx, dW, dR, db };
+}
+
 // ---- Attention -----------------------------------------------------------------------------------
 
 export interface AttentionInput {
@@ -178,6 +262,91 @@ export function attentionBackward(dcontext: Vector, input: AttentionInput) {
     db: columnSums(dz, T * B, A),
     dv: product(transpose(u, T * B, A), dscores, A, 1, T * B),
   };
+}
+
+// ---- Convolution and pooling -------------------------------------------------------------------------
+
+/** How a window slides over steps on a grid: over a sequence, one row of them, or over rows and columns alike. */
+export interface Slide {
+  rows: number; columns: number;
+  /** Rows and columns of a window, the distance of neighbouring windows, and that of neighbouring steps in one. */
+  tall: number; size: number; stride: number; dilation: number;
+  /** Zeros around the grid. */
+  above: number; below: number; before: number; behind: number;
+}
+
+/** Steps of each window, row by row; -1 where there is none. */
+export function windowsOf({ rows, columns, tall, size, stride, dilation, above, below, before, behind }: Slide): number[][] {
+  const starts = (length: number, size: number, first: number, last: number) =>
+    Array.from({ length: Math.floor((length + first + last - (size - 1) * dilation - 1) / stride) + 1 }, (_, n) => n * stride - first);
+  const taps = (size: number, start: number, length: number) =>
+    Array.from({ length: size }, (_, k) => start + k * dilation).map((at) => (at >= 0 && at < length ? at : NaN));
+  return starts(rows, tall, above, below).flatMap((row) => starts(columns, size, before, behind).map((column) =>
+    taps(tall, row, rows).flatMap((r) => taps(size, column, columns).map((c) => (Number.isNaN(r + c) ? -1 : r * columns + c)))));
+}
+
+export interface ConvolutionInput extends Slide {
+  /** x (T,B,I), T = rows · columns; W (O,I,K), K = tall · size; b (O). */
+  x: Vector; W: Vector; b: Vector;
+  B: number; I: number; O: number;
+}
+
+/** y (T',B,O), a step for each window. */
+export function convolutionForward({ x, W, b, B, I, O, ...slide }: ConvolutionInput): Float64Array {
+  const windows = windowsOf(slide);
+  const y = zeros(windows.length * B * O);
+  for (let at = 0; at < y.length; at++) {
+    const [p, batch, o] = [Math.floor(at / B / O), Math.floor(at / O) % B, at % O];
+    y[at] = b[o];
+    windows[p].forEach((step, k) => {
+      for (let i = 0; i < I && step >= 0; i++) y[at] += W[(o * I + i) * windows[p].length + k] * x[(step * B + batch) * I + i];
+    });
+  }
+  return y;
+}
+
+export function convolutionBackward(dy: Vector, { x, W, B, I, O, ...slide }: ConvolutionInput) {
+  const windows = windowsOf(slide);
+  const [dx, dW] = [x, W].map(({ length }) => zeros(length));
+  for (let at = 0; at < dy.length; at++) {
+    const [p, batch, o] = [Math.floor(at / B / O), Math.floor(at / O) % B, at % O];
+    windows[p].forEach((step, k) => {
+      for (let i = 0; i < I && step >= 0; i++) {
+        const [w, x_at] = [(o * I + i) * windows[p].length + k, (step * B + batch) * I + i];
+        dW[w] += dy[at] * x[x_at];
+        dx[x_at] += dy[at] * W[w];
+      }
+    });
+  }
+  return { dx, dW, db: columnSums(dy, dy.length / O, O) };
+}
+
+export interface PoolInput extends Slide {
+  /** x (T,N), T = rows · columns. */
+  x: Vector;
+  N: number; average: boolean;
+}
+
+/** The greatest or the mean of each window's steps: y (T',N). */
+export function poolForward({ x, N, average, ...slide }: PoolInput): Float64Array {
+  const windows = windowsOf(slide);
+  return Float64Array.from({ length: windows.length * N }, (_, at) => {
+    const values = windows[Math.floor(at / N)].map((step) => x[step * N + (at % N)]);
+    return average ? sum(values) / values.length : Math.max(...values);
+  });
+}
+
+/** Of equal values the first is the greatest. */
+export function poolBackward(dy: Vector, { x, N, average, ...slide }: PoolInput): Float64Array {
+  const dx = zeros(x.length);
+  windowsOf(slide).forEach((steps, p) => {
+    for (let n = 0; n < N; n++) {
+      const values = steps.map((step) => x[step * N + n]);
+      const greatest = values.indexOf(Math.max(...values));
+      steps.forEach((step, k) => (dx[step * N + n] += average ? dy[p * N + n] / steps.length : k === greatest ? dy[p * N + n] : 0));
+    }
+  });
+  return dx;
 }
 
 // ---- Dense ---------------------------------------------------------------------------------------
@@ -239,6 +408,14 @@ export function huber(y: Vector, target: Vector, N: number, delta: number) {
 export function mse(y: Vector, target: Vector, N: number) {
   const error = Array.from({ length: N }, (_, n) => y[n] - target[n]);
   return { loss: sum(error.map((e) => e * e)) / N, dy: Float64Array.from(error, (e) => (2 * e) / N) };
+}
+
+/** Of y (N,Q), target (N), quantiles (Q). */
+export function pinball(y: Vector, target: Vector, quantiles: Vector) {
+  const Q = quantiles.length;
+  const rows = Array.from(y, (value, n) => ({ e: target[Math.floor(n / Q)] - value, q: quantiles[n % Q] }));
+  const loss = rows.map(({ e, q }) => Math.max(q * e, (q - 1) * e));
+  return { loss: sum(loss) / rows.length, dy: Float64Array.from(rows, ({ e, q }) => (e === 0 ? 0 : e < 0 ? 1 - q : -q) / rows.length) };
 }
 
 // ---- Optimizers: one step, returning the new state -----------------------------------------------

@@ -8,12 +8,18 @@ import type * as plan from "../model/plan.ts";
 import type * as spec from "../model/spec.ts";
 import type * as node from "../node.ts";
 import type * as onnx from "../onnx/inspect.ts";
-import type { Task } from "../tasks/task.ts";
+import type * as evidence from "../tasks/evidence.ts";
 import type * as run from "../tasks/run.ts";
+import type * as studies from "../tasks/studies.ts";
+import type { Task } from "../tasks/task.ts";
 import { loadOnnxRunner } from "./runtime.ts";
 
 export interface Engine {
   readonly tasks: readonly Pick<Task, "name" | "summary" | "needsData" | "schedule">[];
+  readonly studies: typeof studies.studies;
+  readonly runStudy: typeof studies.runStudy;
+  readonly pendingUnits: typeof studies.pendingUnits;
+  readonly evidenceOf: typeof evidence.evidenceOf;
   readonly resolve: typeof run.resolve;
   readonly run: typeof run.run;
   readonly evaluateRun: typeof run.evaluateRun;
@@ -32,13 +38,15 @@ export interface Engine {
 }
 
 export async function loadEngine(): Promise<Engine> {
-  const [run, inspection, { folderSource, threadPool }, { parseSpec }, { decodeCheckpoint }, plan] = await Promise.all([
+  const [run, studies, { evidenceOf }, inspection, { folderSource, threadPool }, { parseSpec }, { decodeCheckpoint }, plan] = await Promise.all([
     import("../tasks/run.ts"),
+    import("../tasks/studies.ts"),
+    import("../tasks/evidence.ts"),
     import("../onnx/inspect.ts"),
     import("../node.ts"),
     import("../model/spec.ts"),
     import("../model/checkpoint.ts"),
     import("../model/plan.ts"),
   ]);
-  return { ...run, ...inspection, ...plan, folderSource, threadPool, parseSpec, decodeCheckpoint, loadOnnxRunner };
+  return { ...run, ...studies, evidenceOf, ...inspection, ...plan, folderSource, threadPool, parseSpec, decodeCheckpoint, loadOnnxRunner };
 }

@@ -34,7 +34,8 @@ export function readFolder(path: string): FolderState {
   const names = listFolder(path).filter((name) => !name.endsWith(".part"));
   if (names.length === 0) return { kind: "free" };
   if (names.includes("summary.json")) return { kind: "finished" };
-  if (!names.includes("config.json")) return { kind: "foreign", found: names[0] };
+  const study = names.find((name) => name === "scores.jsonl");
+  if (study || !names.includes("config.json")) return { kind: "foreign", found: study ?? names[0] };
   const config = readJson(join(path, "config.json"));
   // A round that was being written has no newline yet, or no line at all.
   const lines = names.includes("rounds.jsonl") ? readFileSync(join(path, "rounds.jsonl"), "utf8").split("\n").slice(0, -1) : [];
@@ -71,7 +72,7 @@ export function readJson(path: string, place = path): Json {
   return parseJson(readFileSync(path, "utf8"), place);
 }
 
-function parseJson(text: string, place: string): Json {
+export function parseJson(text: string, place: string): Json {
   try {
     return JSON.parse(text) as Json;
   } catch (error) {
@@ -79,7 +80,7 @@ function parseJson(text: string, place: string): Json {
   }
 }
 
-function listFolder(path: string): string[] {
+export function listFolder(path: string): string[] {
   try {
     return readdirSync(path);
   } catch (error) {
@@ -89,7 +90,7 @@ function listFolder(path: string): string[] {
 }
 
 /** No such name, or a file where the path needs a folder. */
-function isAbsence(error: unknown): boolean {
+export function isAbsence(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException;
   return code === "ENOENT" || code === "ENOTDIR";
 }
@@ -156,7 +157,7 @@ export function writeWhole(path: string, content: string | Uint8Array): void {
   }
 }
 
-function writeSynced(path: string, flag: "w" | "a", content: string | Uint8Array): void {
+export function writeSynced(path: string, flag: "w" | "a", content: string | Uint8Array): void {
   const file = openSync(path, flag);
   try {
     const data = typeof content === "string" ? new TextEncoder().encode(content) : content;

@@ -13,6 +13,7 @@ import { evaluate, type EvaluateOptions } from "./evaluate.ts";
 import { exportModel } from "./export.ts";
 import { inspect } from "./inspect.ts";
 import { plan, type PlanOptions } from "./plan.ts";
+import { trainStudy } from "./study.ts";
 import { train, type TrainOptions } from "./train.ts";
 
 export interface Io {
@@ -67,22 +68,23 @@ function describe(io: Io, engine: Engine, perform: Perform): Command {
   program
     .command("train")
     .description("train federatedly and write a run folder")
-    .addArgument(new Argument("<task>", "what to learn").choices(engine.tasks.map(({ name }) => name)))
+    .addArgument(new Argument("<task>", "what to learn").choices([...new Set([...engine.tasks, ...engine.studies].map(({ name }) => name))]))
     .option("--data <DIR>", "folder with the files of the data set")
     .option("--factories <K>", "number of factories", integer(1, 10_000))
     .option("--rounds <R>", "rounds of the federation", integer(1, 1_000_000))
     .option("--local-epochs <E>", "epochs a factory trains in a round", integer(1, 10_000))
     .option("--batch <B>", "windows in a gradient step", integer(1, 65_536))
     .addOption(block)
-    .option("--seed <S>", "from which all randomness follows", integer(0, 2 ** 32 - 1), 1)
-    .option("--subset <NAME>", "which part of a data set that has several (turbofan: FD001 to FD004)")
+    .option("--seed <S>", "from which all randomness follows (default: 1)", integer(0, 2 ** 32 - 1))
+    .option("--seeds <S,S,…>", "study: every case under each of these seeds, and the tables", seedList)
+    .option("--subset <NAME>", "which part of a data set or study that has several")
     .addOption(new Option("--build <NAME>", "of the kernels: simd gives the same bits in every runtime, relaxed is faster (default: simd)").choices(BUILDS))
     .option("--compare", "train solo and centralised models too, each with as many gradient steps per sample", false)
     .addOption(workers)
     .option("--out <DIR>", "the run folder (default: runs/<task>-seed<S>)")
     .option("--json", "print the summary as JSON on stdout, progress on stderr", false)
     .addHelpText("after", taskHelp(engine))
-    .action((task: string, options: TrainOptions) => perform(train(task, options, io, engine)));
+    .action((task: string, options: TrainRequest) => perform(trainEither(task, options, io, engine)));
 
   program
     .command("evaluate")
@@ -120,12 +122,35 @@ function describe(io: Io, engine: Engine, perform: Perform): Command {
   return program;
 }
 
-function taskHelp({ tasks }: Engine): string {
+type TrainRequest = Omit<TrainOptions, "seed"> & { readonly seed?: number; readonly seeds?: readonly number[] };
+
+/** A use case that is one federation leaves a model; a study leaves its evidence too, and one that is both does as it is asked. */
+function trainEither(name: string, { seed, seeds, ...options }: TrainRequest, io: Io, engine: Engine): Promise<number> {
+  const study = engine.studies.find((candidate) => candidate.name === name);
+  const task = engine.tasks.some((candidate) => candidate.name === name);
+  if (seed !== undefined && seeds) throw new RangeError("--seed and --seeds exclude each other; give one of them");
+  if (study && (!task || seeds)) return trainStudy(study, { ...options, seeds: seeds ?? (seed === undefined ? undefined : [seed]) }, io, engine);
+  if (seeds) throw new RangeError(`task ${name} has no study; give one --seed, or use npm run seeds in the repository`);
+  return train(name, { ...options, seed: seed ?? 1 }, io, engine);
+}
+
+function seedList(text: string): number[] {
+  const seeds = text.split(",").map(integer(0, 2 ** 32 - 1));
+  if (new Set(seeds).size < seeds.length) throw new InvalidArgumentError("Expected each seed once.");
+  return seeds;
+}
+
+function taskHelp({ tasks, studies }: Engine): string {
   const lines = tasks.flatMap(({ name, summary, schedule: { factories, rounds, localEpochs, batch } }) => [
     `  ${name.padEnd(11)} ${summary}`,
     `  ${" ".repeat(11)} by default --factories ${factories} --rounds ${rounds} --local-epochs ${localEpochs} --batch ${batch}`,
   ]);
-  return `\nTasks:\n${lines.join("\n")}\n\nAn interrupted run resumes when it is started again with the same options.\n`;
+  const listed = studies.flatMap(({ name, summary, subsets, seeds }) => [
+    `  ${name.padEnd(14)} ${summary}`,
+    `  ${" ".repeat(14)} by default --seeds ${seeds.join(",")}${subsets ? ` --subset ${subsets[0]}; also ${subsets.slice(1).join(", ")}` : ""}`,
+  ]);
+  const about = listed.length > 0 ? `\n\nStudies, each with --data DIR:\n${listed.join("\n")}` : "";
+  return `\nTasks:\n${lines.join("\n")}${about}\n\nAn interrupted run resumes when it is started again with the same options.\n`;
 }
 
 function integer(min: number, max: number): (text: string) => number {

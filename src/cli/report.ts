@@ -2,7 +2,6 @@
  * @module
  * report.html: one file that opens from disk and asks the network for nothing. Figures first, then curves, then the rest.
  */
-import { createHash } from "node:crypto";
 import type { Metrics, RoundRecord, Summary } from "../tasks/result.ts";
 import type { RunConfig } from "../tasks/run.ts";
 import { curvesOf, drawing, plotter } from "./chart.ts";
@@ -11,8 +10,8 @@ import { formatJson, type Json } from "./folder.ts";
 import { bytes, count, decimal, duration, percent } from "./format.ts";
 import { embedJson, html, Html } from "./html.ts";
 import { isClassification, measuresOf, spread, type Measure } from "./measure.ts";
+import { renderPage } from "./page.ts";
 import { confusionMatrix, scatter } from "./plot.ts";
-import { style } from "./style.ts";
 
 export interface ReportInput {
   readonly config: RunConfig;
@@ -25,40 +24,22 @@ const CENTRALISED_FACTOR = 1.05;
 
 export function renderReport({ config, records, summary }: ReportInput): string {
   const uplot = plotter();
-  const styles = uplot.style + style;
-  const scripts = [uplot.script, drawing].map((script) => script.replaceAll("</script", "<\\/script"));
-  const hash = (text: string) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
-  const policy = `default-src 'none'; style-src ${hash(styles)}; script-src ${scripts.map(hash).join(" ")}; base-uri 'none'; form-action 'none'`;
-  const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${summary.task}, seed ${summary.seed} – Millwright</title>
-<style>${new Html(styles)}</style>
-</head>
-<body>
-<header>
-<p class="eyebrow">Millwright run report</p>
-<h1>${capital(summary.task)}: one model from ${summary.factories.length} ${summary.factories.length === 1 ? "factory" : "factories"}</h1>
-<p>${summary.rounds} rounds, seed ${summary.seed}, ${count(summary.model.parameters)} parameters, ${duration(summary.wallSeconds)}. All figures below are of test data, which training never saw.</p>
-</header>
-<main>
-${headline(summary)}
+  return renderPage({
+    title: `${summary.task}, seed ${summary.seed}`,
+    eyebrow: "Millwright run report",
+    heading: `${capital(summary.task)}: one model from ${summary.factories.length} ${summary.factories.length === 1 ? "factory" : "factories"}`,
+    lead: `${summary.rounds} rounds, seed ${summary.seed}, ${count(summary.model.parameters)} parameters, ${duration(summary.wallSeconds)}. All figures below are of test data, which training never saw.`,
+    main: html`${headline(summary)}
 ${learningCurves(records)}
 ${comparisonSection(summary)}
 ${predictionSection(config, summary)}
 ${facts(summary, records)}
-${details(config, records)}
-</main>
-<footer>Made by millwright. This page is one file: it loads nothing and sends nothing.</footer>
-<script type="application/json" id="curves">${embedJson(curvesOf(records))}</script>
-${scripts.map((script) => html`<script>${new Html(script)}</script>\n`)}
-</body>
-</html>
-`;
-  return page.text;
+${details(config, records)}`,
+    styles: uplot.style,
+    data: html`<script type="application/json" id="curves">${embedJson(curvesOf(records))}</script>
+`,
+    scripts: [uplot.script, drawing],
+  });
 }
 
 interface Card {
@@ -193,7 +174,7 @@ ${measureTable(models.flatMap(([id, value]) => (value ? [{ id, metrics: value }]
 ${stateTable(classes, federated.confusion)}</div></div>
 </section>`;
   }
-  const unit = spec.head.type === "regress" ? spec.head.unit : "";
+  const unit = "unit" in spec.head ? spec.head.unit : "";
   const dots = predictions ?? [];
   return html`<section aria-labelledby="prediction-title">
 <h2 id="prediction-title">Predicted against true</h2>

@@ -90,6 +90,12 @@ tr:last-child > * { border-bottom: 0; }
 .scatter .grid { stroke: var(--line); }
 .scatter .diagonal { stroke: var(--soft); stroke-dasharray: 5 4; }
 .scatter circle { fill: var(--federated); fill-opacity: .5; stroke: var(--federated); stroke-width: .6; }
+.fill-rule { fill: var(--soft); }
+.stroke-solo { stroke: var(--solo); } .stroke-federated { stroke: var(--federated); } .stroke-centralised { stroke: var(--centralised); } .stroke-rule { stroke: var(--soft); }
+.dots { display: block; width: 100%; min-width: 40rem; height: auto; font-size: 13px; }
+.dots text { fill: var(--soft); } .dots .case { fill: var(--ink); font-weight: 600; }
+.dots .grid { stroke: var(--line); } .dots .range { stroke-width: 3; stroke-linecap: round; opacity: .55; }
+.words { text-align: left; }
 .facts { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1.4rem; margin: 0; }
 .facts dt { color: var(--soft); }
 .facts dd { margin: 0; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }

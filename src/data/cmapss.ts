@@ -8,10 +8,9 @@
  * flown at six operating conditions keep the settings as leading columns: they choose the regime of
  * the scaler and are not seen by the model.
  */
-import { random } from "../kernels/random.ts";
 import type { Windows } from "../signal/window.ts";
+import { dealFleets } from "./fleet.ts";
 import { readText, type Source } from "./source.ts";
-import { deal, splitGroups } from "./split.ts";
 import { parseTable, type Table } from "./table.ts";
 
 export const SUBSETS = ["FD001", "FD002", "FD003", "FD004"] as const;
@@ -181,27 +180,10 @@ export interface DealOptions {
  * @throws RangeError when there are not two training engines and one test engine for each.
  */
 export function dealEngines(data: Cmapss, { factories, seed, stride = 1, validation = 0.1 }: DealOptions): EngineFactory[] {
-  if (!(Number.isInteger(factories) && factories >= 1)) throw new RangeError(`"factories" expected integer >= 1, got ${factories}`);
-  const most = Math.min(Math.floor(data.train.length / 2), data.test.length);
-  if (factories > most) {
-    throw new RangeError(
-      `"factories" expected at most ${most}, got ${factories}: ${data.subset} has ${data.train.length} training and ${data.test.length} test ` +
-        "engines, and a factory needs two to train and validate and one to test",
-    );
-  }
-  const indices = (engines: readonly Engine[]) => engines.map((_, index) => index);
-  const trainHands = deal(indices(data.train), factories, random(seed, "cmapss", "train"));
-  const testHands = deal(indices(data.test), factories, random(seed, "cmapss", "test"));
-  return trainHands.map((hand, factory) => {
-    const id = `factory-${factory + 1}`;
-    const split = splitGroups(hand, { validation, test: 0 }, random(seed, "cmapss", "validation", factory), `engines of ${id}`);
-    const windows = (engines: readonly Engine[], chosen: readonly number[], options: EngineWindowOptions) =>
-      engineWindows(chosen.map((index) => engines[index]), data.features, options);
-    return {
-      id,
-      train: windows(data.train, split.train, { stride }),
-      validation: windows(data.train, split.validation, { stride }),
-      test: windows(data.test, testHands[factory], { last: true }),
-    };
-  });
+  return dealFleets(data, factories, seed, validation).map(({ id, train, validation, test }) => ({
+    id,
+    train: engineWindows(train, data.features, { stride }),
+    validation: engineWindows(validation, data.features, { stride }),
+    test: engineWindows(test, data.features, { last: true }),
+  }));
 }

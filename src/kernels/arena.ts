@@ -66,6 +66,10 @@ export class Arena {
     return new Int32Array(this.memory.buffer, pointer, length);
   }
 
+  float64(pointer: number, length: number): Float64Array {
+    return new Float64Array(this.memory.buffer, pointer, length);
+  }
+
   bigInt64(pointer: number, length: number): BigInt64Array {
     return new BigInt64Array(this.memory.buffer, pointer, length);
   }

@@ -15,16 +15,12 @@ export const BUILDS = ["simd", "relaxed"] as const;
 export type BuildName = (typeof BUILDS)[number];
 
 /** A binary that this runtime accepts, compiled once. */
-export interface Compiled {
+export interface Build {
+  readonly name: BuildName;
   /** For a memory of one thread. */
   readonly module: WebAssembly.Module;
   /** For a memory that threads share; otherwise the same. */
   readonly sharedModule: WebAssembly.Module;
-}
-
-/** A build of the kernels that train and aggregate. */
-export interface Build extends Compiled {
-  readonly name: BuildName;
   /** The wasm binary as shipped, for audit: its SHA-256 is that of the `.wasm` file beside the bundle. A copy. */
   binary(): Uint8Array<ArrayBuffer>;
 }
@@ -66,15 +62,7 @@ export async function loadBuild(name: BuildName): Promise<Build> {
 }
 
 function accept(name: BuildName, embedded: Embedded): Build {
-  const compiled = compile(name, embedded);
-  const build: Build = {
-    name,
-    module: compiled.module,
-    get sharedModule() {
-      return compiled.sharedModule;
-    },
-    binary: embedded.binary,
-  };
+  const build = compile(name, embedded);
   loaded.set(name, build);
   return build;
 }
@@ -83,21 +71,22 @@ function accept(name: BuildName, embedded: Embedded): Build {
  * The modules of a binary; the one for shared memory is compiled when it is first asked for.
  * @throws RangeError with the remedy where the runtime lacks the instructions that builds of this name need
  */
-export function compile(name: BuildName, { binary, memoryFlag }: Embedded): Compiled {
+export function compile(name: BuildName, { binary, memoryFlag }: Embedded): Build {
   const bytes = binary();
   if (!WebAssembly.validate(bytes)) throw new RangeError(REMEDY[name]);
-  const module = new WebAssembly.Module(bytes);
   let sharedModule: WebAssembly.Module | undefined;
   return {
-    module,
+    name,
+    module: new WebAssembly.Module(bytes),
     get sharedModule() {
       bytes[memoryFlag] = SHARED;
       return (sharedModule ??= new WebAssembly.Module(bytes));
     },
+    binary,
   };
 }
 
-/** The kernels of a module over a memory. Instances over one shared memory are one set of kernels in several threads. */
-export function instantiate<Exports extends Record<string, unknown>>(compiled: Compiled, memory: WebAssembly.Memory, shared: boolean): Exports {
-  return instantiateSync<Exports>(shared ? compiled.sharedModule : compiled.module, { env: { memory } }).exports;
+/** The kernels of a build over a memory. Instances over one shared memory are one set of kernels in several threads. */
+export function instantiate<Exports extends Record<string, unknown>>(build: Build, memory: WebAssembly.Memory, shared: boolean): Exports {
+  return instantiateSync<Exports>(shared ? build.sharedModule : build.module, { env: { memory } }).exports;
 }

@@ -23,7 +23,10 @@ import { Kernels } from "./kernels.ts";
  * Kernels that a partner runs, by their place: the number is what travels. They write nowhere but where
  * their arguments point, so both threads may be in one at a time; dropout, with its static words, is none.
  */
-const CALLS = ["lstmForward", "lstmBackward", "lstmGradients", "lstmInput"] as const;
+const CALLS = [
+  "lstmForward", "lstmBackward", "lstmGradients", "lstmInput",
+  "gruForward", "gruBackward", "gruGradients", "gruInput",
+] as const;
 export type Call = (typeof CALLS)[number];
 export type Arguments<K extends Call> = Parameters<WasmExports[K]>;
 

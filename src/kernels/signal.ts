@@ -6,9 +6,9 @@
 import * as embedded from "#wasm/signal";
 import type { SignalExports } from "#wasm/signal";
 import { Arena } from "./arena.ts";
-import { compile, instantiate, type Compiled } from "./build.ts";
+import { compile, instantiate, type Build } from "./build.ts";
 
-let compiled: Compiled | undefined;
+let build: Build | undefined;
 
 /** Kernels of features with a memory of their own, in which a ring buffer may lie and be read in place. */
 export class SignalKernels extends Arena {
@@ -17,8 +17,8 @@ export class SignalKernels extends Arena {
   /** @param options shared: memory that other threads may write samples to; default false */
   constructor({ shared = false }: { readonly shared?: boolean } = {}) {
     super(shared);
-    compiled ??= compile("simd", embedded);
-    this.wasm = instantiate<SignalExports>(compiled, this.memory, shared);
+    build ??= compile("simd", embedded);
+    this.wasm = instantiate<SignalExports>(build, this.memory, shared);
     this.release(this.wasm.heapBase());
   }
 

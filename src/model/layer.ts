@@ -5,13 +5,15 @@
  *
  * A stage reads the signal before it and writes its own; backward it reads the gradient of its own and
  * writes that of the signal before it, which nobody else does: the layers are a chain. Signals are
- * (T,B,F) sequences or (B,F) vectors; B is given with every call, so that the last, smaller batch of an
+ * (T,B,F) sequences, of which T may change from layer to layer, or (B,F) vectors; B is given with every call, so that the last, smaller batch of an
  * epoch needs nothing special.
  */
 import type { Kernels } from "../kernels/kernels.ts";
 import type { Partner } from "../kernels/partner.ts";
-import { lstm } from "./lstm.ts";
+import { convolution } from "./convolution.ts";
 import type { Part } from "./plan.ts";
+import { flatten, max, mean, pool } from "./pool.ts";
+import { gru, lstm } from "./recurrent.ts";
 import type { LayerSpec } from "./spec.ts";
 
 /** Where a value and its gradient lie. */
@@ -19,8 +21,12 @@ export interface Signal {
   readonly value: number;
   /** 0 where no gradient is needed: at inference, and for the input of the model. May be `value`: a reader then writes it behind its last use of that. */
   readonly gradient: number;
+  /** T; 1 for a vector. */
+  readonly steps: number;
   readonly features: number;
   readonly sequence: boolean;
+  /** Of an image, whose steps are its pixels. */
+  readonly width?: number;
   /** 2 where the features are two directions side by side, forward first. */
   readonly directions: number;
   /** Who made the value does not need it again, so its reader may change it. */
@@ -46,7 +52,7 @@ export interface Site {
   /** A second thread over the same memory, where there is one. */
   readonly partner: Partner | undefined;
   readonly training: boolean;
-  /** T */
+  /** T of the layer's input. */
   readonly steps: number;
   /** The largest B. */
   readonly batch: number;
@@ -57,8 +63,8 @@ export interface Site {
   gradient(name: string): number;
   /** Time steps of which an lstm keeps the gates for its backward pass; T: all. */
   readonly blockSteps: number;
-  /** A signal of this shape, with a gradient when training. */
-  signal(features: number, sequence: boolean, directions?: number): Signal;
+  /** The layer's output, of the shape that shape.ts gives it, with a gradient when training. Ask once. */
+  signal(): Signal;
   /** So many floats that are this stage's alone. */
   keep(part: Part, floats: number): number;
   /** So many floats that are this stage's during its own forward or backward pass, from a cache line of their own on. */
@@ -75,8 +81,8 @@ export type Row<Type extends LayerSpec["type"]> = Build<Extract<LayerSpec, { typ
 const dropout: Row<"dropout"> = ({ rate }, input, site) => {
   if (!site.training || rate === 0) return { output: input, forward() {}, backward() {} };
   const { wasm } = site.kernels;
-  const { features, sequence, gradient } = input;
-  const count = (B: number) => (sequence ? site.steps : 1) * B * features;
+  const { steps, features, gradient } = input;
+  const count = (B: number) => steps * B * features;
   const output = { ...input, value: input.spare ? input.value : site.keep("signals", count(site.batch)) };
   const drop = (y: number, x: number, B: number, { seedLow, seedHigh, step }: Mask) =>
     wasm.dropout(y, x, count(B), rate, seedLow, seedHigh, step * 64 + site.index); // a spec has at most 64 layers
@@ -87,11 +93,27 @@ const dropout: Row<"dropout"> = ({ rate }, input, site) => {
   };
 };
 
+const activations = { linear: 0, relu: 1, tanh: 2, sigmoid: 3 } as const;
+
+/** Works where its input lies, if that may be changed; on the gradient in any case. */
+const activation: Row<"activation"> = ({ kind }, input, site) => {
+  const { wasm } = site.kernels;
+  const { steps, features, gradient } = input;
+  const count = (B: number) => steps * B * features;
+  const code = activations[kind];
+  const output = { ...input, value: input.spare ? input.value : site.keep("signals", count(site.batch)), spare: false };
+  return {
+    output,
+    forward: (B) => wasm.activationForward(output.value, input.value, count(B), code),
+    backward: (B) => void (gradient && wasm.activationBackward(gradient, gradient, output.value, count(B), code)),
+  };
+};
+
 const attention: Row<"attention"> = ({ size: A }, input, site) => {
   const { wasm } = site.kernels;
   const { steps: T, batch } = site;
   const D = input.features;
-  const output = site.signal(D, false);
+  const output = site.signal();
   const alpha = site.keep("attention", T * batch);
   const u = site.training && site.blockSteps === T ? site.keep("attention", T * batch * A) : 0;
   const scratch = site.scratch(wasm.attentionScratch(T, batch, D, A));
@@ -114,7 +136,7 @@ const attention: Row<"attention"> = ({ size: A }, input, site) => {
 const last: Row<"last"> = (_, input, site) => {
   const { kernels, steps: T } = site;
   const F = input.features;
-  const output = site.signal(F, false);
+  const output = site.signal();
   const halves = input.directions === 2 ? [[0, F / 2, T - 1], [F / 2, F, 0]] : [[0, F, T - 1]];
   const visit = (B: number, sequence: number, vector: number, move: (sequence: Float32Array, vector: Float32Array) => void) => {
     for (let b = 0; b < B; b++) {
@@ -135,33 +157,55 @@ const last: Row<"last"> = (_, input, site) => {
   };
 };
 
-const activations = { linear: 0, relu: 1, tanh: 2, sigmoid: 3 } as const;
+/** Each step is the vector; its gradient is the sum of theirs. */
+const repeat: Row<"repeat"> = (_, input, site) => {
+  const { kernels } = site;
+  const output = site.signal();
+  const T = output.steps;
+  return {
+    output,
+    forward(B) {
+      const N = B * input.features;
+      const vector = kernels.float32(input.value, N);
+      const sequence = kernels.float32(output.value, T * N);
+      for (let t = 0; t < T; t++) sequence.set(vector, t * N);
+    },
+    backward(B) {
+      const N = B * input.features;
+      site.clear(input.gradient, N);
+      kernels.wasm.addRows(input.gradient, output.gradient, T, N, N);
+    },
+  };
+};
 
-/** y = activation(W x + b); `name` is "dense", or "head" for the last linear layer. */
+/** y = activation(W x + b) of a vector, or at each step of a sequence; `name` is "dense", or "head" for the last linear layer. */
 export function buildDense(O: number, activation: keyof typeof activations, name: string, input: Signal, site: Site): Stage {
   const { wasm } = site.kernels;
   const I = input.features;
   const code = activations[activation];
-  const output = site.signal(O, false);
-  const scratch = site.scratch(wasm.denseScratch(site.batch, O, I));
+  const output = site.signal();
+  const T = site.steps;
+  const scratch = site.scratch(wasm.denseScratch(T * site.batch, O, I));
   const W = site.weight(`${name}.W`), b = site.weight(`${name}.b`);
   const dW = site.gradient(`${name}.W`), db = site.gradient(`${name}.b`);
   return {
     output,
     forward(B) {
-      wasm.denseForward(output.value, input.value, W, b, scratch, B, O, I, code);
+      wasm.denseForward(output.value, input.value, W, b, scratch, T * B, O, I, code);
     },
     backward(B) {
-      site.clear(input.gradient, B * I);
-      wasm.denseBackward(input.gradient, dW, db, output.gradient, output.value, input.value, W, scratch, B, O, I, code);
+      if (input.gradient) site.clear(input.gradient, T * B * I);
+      wasm.denseBackward(input.gradient, dW, db, output.gradient, output.value, input.value, W, scratch, T * B, O, I, code);
     },
   };
 }
 
 const dense: Row<"dense"> = ({ units, activation }, input, site) => buildDense(units, activation, "dense", input, site);
 
-const stages: { [Type in LayerSpec["type"]]: Row<Type> } = { lstm, dropout, attention, last, dense };
+const stages: { [Type in LayerSpec["type"]]?: Row<Type> } = { lstm, gru, convolution, pool, activation, dropout, attention, last, mean, max, flatten, repeat, dense };
 
 export function buildStage(layer: LayerSpec, input: Signal, site: Site): Stage {
-  return (stages[layer.type] as Build<LayerSpec>)(layer, input, site);
+  const build = stages[layer.type] as Build<LayerSpec> | undefined;
+  if (!build) throw new RangeError(`layer "${layer.type}" is not built yet`);
+  return build(layer, input, site);
 }

@@ -5,12 +5,17 @@
  * are exported are all this vector, or rows of it.
  *
  *     3.lstm.W (D,4H,I)   3.lstm.R (D,4H,H)   3.lstm.B (D,8H)     gates i, o, f, c; B = [Wb, Rb]
+ *     3.gru.W (D,3H,I)    3.gru.R (D,3H,H)    3.gru.B (D,6H)      gates z, r, h; B = [Wb, Rb]
+ *     3.convolution.W (O,I,kernel), of an image (O,I,kernel,kernel)   .b (O)
+ *     3.normalise.scale (F)   .bias (F)
  *     4.attention.W (A,I) .b (A) .v (A) .c (1)
  *     5.dense.W (O,I) .b (O)      head.W (O,I) .b (O)
  *
  * The leading number is the layer's place in the spec; D is the number of directions.
  */
-import { outputs, type ModelSpec } from "./spec.ts";
+import { outputs } from "./head.ts";
+import { shapesOf } from "./shape.ts";
+import type { ModelSpec } from "./spec.ts";
 
 export interface Parameter {
   readonly name: string;
@@ -18,8 +23,10 @@ export interface Parameter {
   /** First element in the canonical vector. */
   readonly offset: number;
   readonly length: number;
-  /** Initial values are uniform in [-bound, bound], as PyTorch's: 1/sqrt(H) for an LSTM, 1/sqrt(I) for a linear layer. */
+  /** Initial values are uniform in [-bound, bound], as PyTorch's: 1/sqrt(H) for an LSTM or GRU, 1/sqrt(I) for a linear layer. */
   readonly bound: number;
+  /** What initial values are around: 0 unless given. */
+  readonly centre?: number;
 }
 
 export interface Layout {
@@ -31,38 +38,49 @@ export interface Layout {
 export function layoutOf(spec: ModelSpec): Layout {
   const parameters: Parameter[] = [];
   let length = 0;
-  const add = (name: string, shape: number[], bound: number) => {
+  const add = (name: string, shape: number[], bound: number, centre?: number) => {
     const size = shape.reduce((product, n) => product * n, 1);
-    parameters.push({ name, shape, offset: length, length: size, bound });
+    parameters.push({ name, shape, offset: length, length: size, bound, ...(centre === undefined ? {} : { centre }) });
     length += size;
   };
-  const linear = (name: string, O: number, I: number) => {
-    add(`${name}.W`, [O, I], 1 / Math.sqrt(I));
-    add(`${name}.b`, [O], 1 / Math.sqrt(I));
+  const linear = (name: string, O: number, I: number[]) => {
+    const bound = 1 / Math.sqrt(I.reduce((product, n) => product * n, 1));
+    add(`${name}.W`, [O, ...I], bound);
+    add(`${name}.b`, [O], bound);
+  };
+  const recurrent = (name: string, gates: number, hidden: number, bidirectional: boolean, I: number) => {
+    const D = bidirectional ? 2 : 1;
+    const bound = 1 / Math.sqrt(hidden);
+    add(`${name}.W`, [D, gates * hidden, I], bound);
+    add(`${name}.R`, [D, gates * hidden, hidden], bound);
+    add(`${name}.B`, [D, 2 * gates * hidden], bound);
   };
 
-  let I = spec.input.features;
+  const shapes = shapesOf(spec);
   spec.layers.forEach((layer, index) => {
-    if (layer.type === "lstm") {
-      const D = layer.bidirectional ? 2 : 1;
-      const H = layer.hidden;
-      const bound = 1 / Math.sqrt(H);
-      add(`${index}.lstm.W`, [D, 4 * H, I], bound);
-      add(`${index}.lstm.R`, [D, 4 * H, H], bound);
-      add(`${index}.lstm.B`, [D, 8 * H], bound);
-      I = D * H;
-    }
-    if (layer.type === "attention") {
-      const A = layer.size;
-      linear(`${index}.attention`, A, I);
-      add(`${index}.attention.v`, [A], 1 / Math.sqrt(A));
-      add(`${index}.attention.c`, [1], 1 / Math.sqrt(A));
-    }
-    if (layer.type === "dense") {
-      linear(`${index}.dense`, layer.units, I);
-      I = layer.units;
+    const before = shapes[index];
+    const I = before.features;
+    const name = `${index}.${layer.type}`;
+    switch (layer.type) {
+      case "lstm":
+        return recurrent(name, 4, layer.hidden, layer.bidirectional, I);
+      case "gru":
+        return recurrent(name, 3, layer.hidden, layer.bidirectional, I);
+      case "convolution": {
+        const image = before.kind === "sequence" && before.width !== undefined;
+        return linear(name, layer.filters, [I, layer.kernel, ...(image ? [layer.kernel] : [])]);
+      }
+      case "normalise":
+        add(`${name}.scale`, [I], 0, 1);
+        return add(`${name}.bias`, [I], 0);
+      case "attention":
+        linear(name, layer.size, [I]);
+        add(`${name}.v`, [layer.size], 1 / Math.sqrt(layer.size));
+        return add(`${name}.c`, [1], 1 / Math.sqrt(layer.size));
+      case "dense":
+        return linear(name, layer.units, [I]);
     }
   });
-  linear("head", outputs(spec.head), I);
+  linear("head", outputs(spec), [shapes[shapes.length - 1].features]);
   return { parameters, length };
 }

@@ -9,7 +9,7 @@
 import { stateOf } from "./metrics.ts";
 import { initialParameters, Network, type Machinery } from "./network.ts";
 import { predictionBatch } from "./plan.ts";
-import { parseSpec, type ModelSpec, type ModelSpecInput } from "./spec.ts";
+import { parseSpec, type HeadSpec, type ModelSpec, type ModelSpecInput } from "./spec.ts";
 import { predictAll, Trainer, type Examples, type Fitted, type Training } from "./trainer.ts";
 
 export class Model {
@@ -47,15 +47,21 @@ export class Model {
     return fitted;
   }
 
-  /** Values of N scaled windows (N,T,I) in the head's unit, (N). For a regress head. */
+  /** Values of N scaled windows (N,T,I) in the head's unit: (N) of a regress head, (N,O) or (N,O,Q), ascending in Q, of a forecast head. */
   predict(inputs: Float32Array): Float32Array {
-    this.#expect("regress", "predict");
+    this.#expect(["regress", "forecast"], "predict");
+    return this.#outputs(inputs);
+  }
+
+  /** N scaled windows (N,T,I) as the model reconstructs them, (N,T,I). For a reconstruct head; how far they are off: reconstructionErrors. */
+  reconstruct(inputs: Float32Array): Float32Array {
+    this.#expect(["reconstruct"], "reconstruct");
     return this.#outputs(inputs);
   }
 
   /** Probabilities of N scaled windows (N,T,I), (N, classes). For a classify head. */
   predictProbabilities(inputs: Float32Array): Float32Array {
-    this.#expect("classify", "predictProbabilities");
+    this.#expect(["classify"], "predictProbabilities");
     return this.#outputs(inputs);
   }
 
@@ -73,8 +79,8 @@ export class Model {
     });
   }
 
-  #expect(head: ModelSpec["head"]["type"], method: string): void {
-    if (this.spec.head.type !== head) throw new TypeError(`${method} expected a model with a ${head} head, got ${this.spec.head.type}`);
+  #expect(heads: readonly HeadSpec["type"][], method: string): void {
+    if (!heads.includes(this.spec.head.type)) throw new TypeError(`${method} expected a model with a ${heads.join(" or ")} head, got ${this.spec.head.type}`);
   }
 
   #outputs(inputs: Float32Array): Float32Array {
@@ -85,4 +91,17 @@ export class Model {
     this.#inference.parameters.set(this.parameters);
     return predictAll(this.#inference, inputs, count);
   }
+}
+
+/** (N) mean squared errors, of each window over its steps and features; high where a window is unlike those of the training. */
+export function reconstructionErrors(reconstruction: Float32Array, inputs: Float32Array, count: number): Float32Array {
+  const size = inputs.length / count;
+  if (!Number.isInteger(size) || reconstruction.length !== inputs.length) {
+    throw new RangeError(`reconstruction expected as many numbers as ${count} windows have, got ${reconstruction.length} beside ${inputs.length}`);
+  }
+  return Float32Array.from({ length: count }, (_, n) => {
+    let sum = 0;
+    for (let at = n * size; at < (n + 1) * size; at++) sum += (reconstruction[at] - inputs[at]) * (reconstruction[at] - inputs[at]);
+    return sum / size;
+  });
 }

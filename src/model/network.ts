@@ -10,20 +10,11 @@ import type { Build } from "../kernels/build.ts";
 import { Kernels } from "../kernels/kernels.ts";
 import type { Partner } from "../kernels/partner.ts";
 import { random } from "../kernels/random.ts";
+import { lossOf, predictionsOf, targetLength, type HeadMemory, type Loss } from "./head.ts";
 import type { Mask } from "./layer.ts";
 import { layoutOf, type Layout } from "./layout.ts";
 import { assemble, type Assembly, type Plan, type PlanOptions, type Pointers } from "./plan.ts";
-import { outputs, parseSpec, type ModelSpec } from "./spec.ts";
-
-/** What a batch is judged by. */
-export interface Loss {
-  /** Weight of each class; absent: 1 each. */
-  readonly classWeights?: readonly number[];
-  /** Share of the target that is spread over all classes. Default 0. */
-  readonly labelSmoothing?: number;
-  /** Where Huber's loss turns linear, in units of the target over the head's scale. Absent: squared error. */
-  readonly huberDelta?: number;
-}
+import { parseSpec, type ModelSpec } from "./spec.ts";
 
 /** How the kernels run. A partner and blocks of time do not change a bit of what they compute. */
 export interface Machinery extends Pick<PlanOptions, "blockSteps"> {
@@ -47,6 +38,8 @@ export class Network {
   readonly #pointers: Pointers;
   readonly #input: Assembly["input"];
   readonly #stages: Assembly["stages"];
+  /** How many the last forward pass was over. */
+  #windows = 0;
 
   /**
    * @param spec checked by parseSpec
@@ -102,49 +95,33 @@ export class Network {
 
   /** Forward pass over the first B loaded windows. */
   forward(B: number, mask: Mask = NO_DROPOUT): void {
+    this.#windows = B;
     for (const stage of this.#stages) stage.forward(B, mask);
   }
 
   /**
-   * Loss of the last forward pass against `targets` (B), and its gradient in `gradients`.
-   * Class indices for classify, values in the target's unit for regress.
+   * Loss of the last forward pass against `targets`, and its gradient in `gradients`. Class indices (B) for
+   * classify; values in the target's unit, (B) for regress and (B,O) for forecast; none for reconstruct.
    */
   backward(targets: Float32Array, loss: Loss, mask: Mask = NO_DROPOUT): number {
     if (!this.training) throw new TypeError(`backward expected a network built with training: true`);
-    const B = targets.length;
+    const B = this.#windows;
+    const expected = B * targetLength(this.spec.head);
+    if (targets.length !== expected) throw new RangeError(`"targets" expected ${expected} numbers for the ${B} windows of the last forward pass, got ${targets.length}`);
     this.gradients.fill(0);
-    const value = this.#lossGradient(targets, loss);
+    const value = lossOf(this.spec, targets, loss, B, this.#head, this.kernels);
     for (let index = this.#stages.length - 1; index >= 0; index--) this.#stages[index].backward(B, mask);
     return value;
   }
 
-  #lossGradient(targets: Float32Array, loss: Loss): number {
-    const { wasm } = this.kernels;
-    const { head } = this.spec;
-    const B = targets.length;
-    const { value, gradient } = this.#stages[this.#stages.length - 1].output;
-    const target = this.kernels.float32(this.#pointers.targets, B);
-    if (head.type === "classify") {
-      target.set(targets);
-      const O = head.classes.length;
-      this.kernels.float32(this.#pointers.classWeights, O).set(loss.classWeights ?? new Array(O).fill(1));
-      const { probabilities, classWeights } = this.#pointers;
-      return wasm.softmaxCrossEntropy(probabilities, gradient, value, this.#pointers.targets, classWeights, B, O, loss.labelSmoothing ?? 0);
-    }
-    targets.forEach((y, b) => (target[b] = y / head.scale));
-    return loss.huberDelta === undefined
-      ? wasm.mse(gradient, value, this.#pointers.targets, B)
-      : wasm.huber(gradient, value, this.#pointers.targets, B, loss.huberDelta);
+  /** What the last forward pass predicts: (B, classes) probabilities, or (B), (B,O) or (B,O,Q) values in the target's unit, or scaled windows (B,T,I). A copy. */
+  predictions(B: number): Float32Array {
+    return predictionsOf(this.spec, B, this.#head, this.kernels);
   }
 
-  /** What the last forward pass predicts: (B, classes) probabilities, or (B) values in the target's unit. A copy. */
-  predictions(B: number): Float32Array {
-    const { head } = this.spec;
-    const O = outputs(head);
-    const { value } = this.#stages[this.#stages.length - 1].output;
-    if (head.type === "regress") return this.kernels.float32(value, B).map((y) => y * head.scale);
-    this.kernels.wasm.softmax(this.#pointers.probabilities, value, B, O);
-    return this.kernels.float32(this.#pointers.probabilities, B * O).slice();
+  get #head(): HeadMemory {
+    const { value, gradient } = this.#stages[this.#stages.length - 1].output;
+    return { ...this.#pointers, input: this.#input.value, value, gradient };
   }
 }
 
@@ -163,9 +140,9 @@ function kernelsFor({ build, partner }: Machinery): Kernels {
 export function initialParameters(spec: ModelSpec, seed: number | string): Float32Array {
   const layout = layoutOf(spec);
   const parameters = new Float32Array(layout.length);
-  for (const { name, offset, length, bound, shape } of layout.parameters) {
+  for (const { name, offset, length, bound, centre = 0, shape } of layout.parameters) {
     const { uniform } = random(seed, "initial", name);
-    for (let p = 0; p < length; p++) parameters[offset + p] = bound * (2 * uniform() - 1);
+    for (let p = 0; p < length; p++) parameters[offset + p] = centre + bound * (2 * uniform() - 1);
     if (name.endsWith("lstm.B")) {
       const [D, columns] = shape;
       const H = columns / 8;

@@ -11,16 +11,18 @@
  *     signals      The model is a chain, so of the gradients of sequences only two are alive at once, a
  *                  layer's output's and its input's: two blocks take turns. At inference so do values.
  *     scratch      What a layer needs during its own forward or backward pass.
- *     recompute    With blockSteps < T an lstm keeps its states at the borders of time blocks, no gates and
- *                  no outputs, and computes a block again when the backward pass comes to it. Its output is
- *                  then its reader's to overwrite: dropout works in place, and the gradient of the last
- *                  sequence takes the place of its values.
+ *     recompute    With blockSteps < T, where all sequence layers are lstms and grus, such a layer keeps its states at the
+ *                  borders of time blocks, no gates and no outputs, and computes a block again when the backward
+ *                  pass comes to it. Its output is then its reader's to overwrite: dropout works in place, and the
+ *                  gradient of the last sequence takes the place of its values.
  */
 import { align, Kernels } from "../kernels/kernels.ts";
 import type { Partner } from "../kernels/partner.ts";
+import { outputs, quantilesOf, targetLength } from "./head.ts";
 import { buildDense, buildStage, type Signal, type Site, type Stage } from "./layer.ts";
 import { layoutOf, type Layout } from "./layout.ts";
-import { outputs, parseSpec, type ModelSpec } from "./spec.ts";
+import { shapesOf, type Shape } from "./shape.ts";
+import { parseSpec, type ModelSpec } from "./spec.ts";
 
 export type Part =
   | "statics" | "parameters" | "gradients" | "optimizer" | "windows"
@@ -66,7 +68,8 @@ export interface Pointers {
   readonly start: number;
   readonly targets: number;
   readonly probabilities: number;
-  readonly classWeights: number;
+  /** Of the classes; the quantiles of a forecast. */
+  readonly weights: number;
 }
 
 export interface Assembly {
@@ -172,9 +175,12 @@ function layOut(
 ): Assembly & { needs: ReadonlyMap<Shared, number> } {
   const layout = layoutOf(spec);
   const P = layout.length;
-  const O = outputs(spec.head);
-  const { steps, features } = spec.input;
-  const recompute = training && blockSteps < steps;
+  const O = outputs(spec);
+  const { steps, features, width } = spec.input;
+  const shapes = shapesOf(spec);
+  /** Layers whose output is a sequence of its own; dropout and activation work on the gradient where it lies. */
+  const sequential = [...spec.layers.keys()].filter((index) => shapes[index + 1].kind === "sequence" && !["dropout", "activation"].includes(spec.layers[index].type));
+  const recompute = training && blockSteps < steps && spec.layers.every(({ type }, index) => shapes[index + 1].kind === "vector" || ["lstm", "gru", "dropout"].includes(type));
 
   const ledger = new Ledger(kernels.mark());
   const forTraining = (part: Part) => (training ? ledger.take(part, P) : 0);
@@ -184,43 +190,45 @@ function layOut(
     m: forTraining("optimizer"),
     v: forTraining("optimizer"),
     start: forTraining("optimizer"),
-    targets: ledger.take("windows", batch),
+    targets: ledger.take("windows", batch * targetLength(spec.head)),
     probabilities: ledger.take("windows", batch * O),
-    classWeights: ledger.take("windows", O),
+    weights: ledger.take("windows", Math.max(O, quantilesOf(spec.head).length)),
   };
-  const input = { value: ledger.take("windows", steps * batch * features), gradient: 0, features, sequence: true, directions: 1, spare: false };
-  const lstms = [...spec.layers.keys()].filter((index) => spec.layers[index].type === "lstm");
+  const input: Signal = { value: ledger.take("windows", steps * batch * features), gradient: 0, steps, features, sequence: true, width, directions: 1, spare: false };
   const title = (index: number) => `${index} ${spec.layers[index].type}`;
   const inTurn = training ? "signal gradients" : "signals";
-  if (recompute && lstms.length > 0) ledger.takeShared("even", "signals", sizes.get("even"), title(lstms.at(-1)!));
+  if (recompute && sequential.length > 0) ledger.takeShared("even", "signals", sizes.get("even"), title(sequential.at(-1)!));
   else ledger.takeShared("even", inTurn, sizes.get("even"));
   ledger.takeShared("odd", inTurn, sizes.get("odd"));
   ledger.takeShared("scratch", "scratch", sizes.get("scratch"));
 
+  const behind: Shape = spec.head.type === "reconstruct" ? { kind: "sequence", steps, features, directions: 1 } : { kind: "vector", features: O };
   /** Sequences that are yet to come. */
-  let sequences = lstms.length;
-  const signal = (keep: Site["keep"], features: number, sequence: boolean, directions: number): Signal => {
-    const shape = { features, sequence, directions };
-    if (!sequence) {
+  let sequences = sequential.length + (behind.kind === "sequence" ? 1 : 0);
+  const signal = (keep: Site["keep"], shape: Shape): Signal => {
+    const { features } = shape;
+    if (shape.kind === "vector") {
       const floats = batch * features;
-      return { ...shape, value: keep("signals", floats), gradient: training ? keep("signal gradients", floats) : 0, spare: false };
+      const gradient = training ? keep("signal gradients", floats) : 0;
+      return { value: keep("signals", floats), gradient, steps: 1, features, sequence: false, directions: 1, spare: false };
     }
+    const { steps, directions, width } = shape;
     sequences -= 1;
     const floats = steps * batch * features;
     const turn = ledger.share(sequences % 2 === 0 ? "even" : "odd", floats);
     const valueToo = !training || (recompute && sequences === 0);
-    return { ...shape, value: valueToo ? turn : keep("signals", floats), gradient: training ? turn : 0, spare: recompute };
+    return { value: valueToo ? turn : keep("signals", floats), gradient: training ? turn : 0, steps, features, sequence: true, directions, width, spare: recompute };
   };
-  const site = (index: number, prefix: string, layer: string): Site => {
+  const site = (index: number, prefix: string, layer: string, before: Signal, after: Shape): Site => {
     const keep = (part: Part, floats: number) => ledger.take(part, floats, layer);
     const place = placesIn(layout, prefix);
     let scratch = 0;
     return {
-      kernels, partner, training, steps, batch, index, keep,
-      blockSteps: Math.min(blockSteps, steps),
+      kernels, partner, training, steps: before.steps, batch, index, keep,
+      blockSteps: recompute ? blockSteps : before.steps,
       weight: (name) => pointers.parameters + place(name),
       gradient: (name) => (training ? pointers.gradients + place(name) : 0),
-      signal: (features, sequence, directions = 1) => signal(keep, features, sequence, directions),
+      signal: () => signal(keep, after),
       scratch(floats) {
         const at = scratch;
         scratch = align(at + 4 * floats);
@@ -232,10 +240,10 @@ function layOut(
   const stages: Stage[] = [];
   let before: Signal = input;
   spec.layers.forEach((layer, index) => {
-    stages.push(buildStage(layer, before, site(index, `${index}.`, title(index))));
+    stages.push(buildStage(layer, before, site(index, `${index}.`, title(index), before, shapes[index + 1])));
     before = stages[index].output;
   });
-  stages.push(buildDense(O, "linear", "head", before, site(spec.layers.length, "", "head")));
+  stages.push(buildDense(O, "linear", "head", before, site(spec.layers.length, "", "head", before, behind)));
   const { regions, end, needs } = ledger;
   return { plan: { regions, end, bytes: Math.ceil(end / PAGE_BYTES) * PAGE_BYTES }, pointers, input, stages, needs };
 }

@@ -7,14 +7,15 @@
  * old one's path.
  */
 import { random } from "../kernels/random.ts";
+import { quantilesOf, targetLength, type Loss } from "./head.ts";
 import type { Mask } from "./layer.ts";
-import { Network, type Loss } from "./network.ts";
+import type { Network } from "./network.ts";
 
 /** Labelled windows, scaled. */
 export interface Examples {
   /** (N,T,I) */
   readonly inputs: Float32Array;
-  /** (N) class indices, or values in the target's unit. */
+  /** (N) class indices; or values in the target's unit, (N), (N,O) for a forecast of O outputs. Not read where windows are to be reconstructed. */
   readonly targets: Float32Array;
   /** N */
   readonly count: number;
@@ -94,7 +95,8 @@ export class Trainer {
     const { wasm } = network.kernels;
     const { parameters: w, gradients: g, m, v, start } = network.pointers;
     const P = network.layout.length;
-    const targets = Float32Array.from(indices, (index) => examples.targets[index]);
+    const O = targetLength(network.spec.head);
+    const targets = Float32Array.from({ length: indices.length * O }, (_, at) => examples.targets[indices[Math.floor(at / O)] * O + (at % O)]);
     network.load(examples.inputs, indices);
     network.forward(indices.length, mask);
     const loss = network.backward(targets, training.loss, mask);
@@ -126,7 +128,7 @@ function power(base: number, exponent: number): number {
   return result;
 }
 
-/** Predictions for all N windows: (N, classes) probabilities, or (N) values. The network must be built for inference. */
+/** Predictions for all N windows: (N, classes) probabilities, or (N), (N,O) or (N,O,Q) values, or windows (N,T,I). The network must be built for inference. */
 export function predictAll(network: Network, inputs: Float32Array, count: number): Float32Array {
   if (network.training) throw new TypeError(`"network" expected one built with training: false, so that dropout is off`);
   const parts: Float32Array[] = [];
@@ -148,8 +150,9 @@ export function predictAll(network: Network, inputs: Float32Array, count: number
 function checkExamples({ inputs, targets, count }: Examples, { spec }: Network): void {
   const { steps, features } = spec.input;
   if (count < 1) throw new RangeError(`examples expected at least one window, got none`);
-  if (inputs.length !== count * steps * features || targets.length !== count) {
-    throw new RangeError(`examples expected ${count} windows of ${steps} x ${features} values and as many targets, got ${inputs.length} values and ${targets.length} targets`);
+  const O = targetLength(spec.head);
+  if (inputs.length !== count * steps * features || (O > 0 && targets.length !== count * O)) {
+    throw new RangeError(`examples expected ${count} windows of ${steps} x ${features} values and ${O > 1 ? `${count} x ${O}` : "as many"} targets, got ${inputs.length} values and ${targets.length} targets`);
   }
   if (spec.head.type !== "classify") return;
   const C = spec.head.classes.length;
@@ -167,5 +170,6 @@ function checkTraining({ epochs, batch, learningRate, clipNorm, loss }: Training
   }
   const weights = loss.classWeights?.length;
   const C = spec.head.type === "classify" ? spec.head.classes.length : 0;
+  if (loss.huberDelta !== undefined && quantilesOf(spec.head).length > 0) throw new RangeError(`training "loss.huberDelta" is not for quantiles, which have a loss of their own; leave it out`);
   if (weights !== undefined && weights !== C) throw new RangeError(`training "loss.classWeights" expected ${C} numbers for this head, got ${weights}`);
 }

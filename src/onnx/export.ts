@@ -4,8 +4,9 @@
  * state or a value out. Everything between is in the graph, scaling included.
  *
  *     sensors (B,T,columns) ─ scaler ─ Transpose (T,B,I) ─ LSTM … ─ attention | Y_h ─ Gemm … ─ head
+ *                                    ─ Transpose (B,I,T) ─ Conv … ─ ReduceMean …   ─ Gemm … ─ head
  *
- * The canonical vector already is in ONNX order (gates i, o, f, c; B = [Wb, Rb]), so initializers are
+ * The canonical vector already is in ONNX order (gates i, o, f, c and z, r, h; B = [Wb, Rb]), so initializers are
  * its rows as they are. Only operators of the default domain are used. Opset 14 is the oldest with the
  * current LSTM operator until opset 22, and therefore what most runtimes accept.
  *
@@ -13,7 +14,9 @@
  */
 import type { Scaler } from "../data/scaler.ts";
 import { layoutOf } from "../model/layout.ts";
+import { paddingOf, shapesOf, type Sequence } from "../model/shape.ts";
 import type { LayerSpec, ModelSpec } from "../model/spec.ts";
+import { addConvolution, addFlatten, addPool, addReduction, arrange, type Axes, type Flow } from "./convolution.ts";
 import { Graph, type Port } from "./graph.ts";
 
 const IR_VERSION = 8;
@@ -41,6 +44,9 @@ export interface OnnxOptions {
  *     output  probabilities  float32 (batch, classes)     of a classifier
  *             state          int64   (batch)              of a classifier with an alarm threshold
  *             value          float32 (batch, 1)           of a regressor, in its unit and not clamped
+ *             values         float32 (batch, O), or (batch, O, Q) ascending, of a forecast in its unit
+ *             reconstruction float32 (batch, T, I)        of an autoencoder, in scaled units
+ *             error          float32 (batch)              of an autoencoder: mean squared error, in scaled units
  *
  * @throws RangeError where parameters, scaler or metadata do not fit the spec.
  */
@@ -59,9 +65,8 @@ export function exportOnnx({ spec, parameters, scaler, metadata = {} }: OnnxOpti
     description: settings ? `raw rows: ${settings} operating settings, then ${features} sensors` : `raw rows of ${features} sensors`,
   };
   const scaled = scale(graph, sensors.name, scaler);
-  const sequence = graph.node("Transpose", "sequence", [scaled], { perm: [1, 0, 2] }); // (T,B,I)
-  const vector = addLayers(graph, sequence, spec);
-  const outputs = addHead(graph, vector, spec, threshold);
+  const last = addLayers(graph, { name: scaled, axes: "BTF" }, spec);
+  const outputs = addHead(graph, last, scaled, spec, threshold);
 
   return graph.encode({
     irVersion: IR_VERSION,
@@ -114,36 +119,51 @@ function scale(graph: Graph, sensors: string, { mean, std, regimes }: Scaler): s
   return graph.node("Div", "scaler.scaled", [graph.node("Sub", "scaler.centred", [values, means]), stds]);
 }
 
-/** Layers map one to one; dropout is nothing at inference. Returns the vector (B,·) that the head sees. */
-function addLayers(graph: Graph, sequence: string, spec: ModelSpec): string {
-  const layers = spec.layers.map((layer, index) => ({ layer, name: `${index}.${layer.type}` })).filter(({ layer }) => layer.type !== "dropout");
-  let x = sequence;
-  let width = spec.input.features;
-  layers.forEach(({ layer, name }, place) => {
-    if (layer.type === "lstm") {
-      width = (layer.bidirectional ? 2 : 1) * layer.hidden;
-      x = addLstm(graph, name, x, layer, layers[place + 1]?.layer.type === "last");
+/** The order of axes in which a layer takes a sequence, where it is not (T,B,F); some take any. */
+const AXES: { readonly [Type in LayerSpec["type"]]?: Axes | "any" } = { convolution: "BFT", pool: "BFT", activation: "any", mean: "any", max: "any", flatten: "BTF" };
+
+/** Layers map one to one; dropout is nothing at inference. Returns the vector (B,·), or the sequence (T,B,·), that the head sees. */
+function addLayers(graph: Graph, sequence: Flow, spec: ModelSpec): string {
+  const shapes = shapesOf(spec);
+  const layers = spec.layers.map((layer, index) => ({ layer, name: `${index}.${layer.type}`, before: shapes[index] })).filter(({ layer }) => layer.type !== "dropout");
+  let { name: x, axes } = sequence;
+  layers.forEach(({ layer, name, before }, place) => {
+    if (before.kind === "sequence") {
+      const wanted = AXES[layer.type] ?? "TBF";
+      if (wanted !== "any") ({ name: x, axes } = arrange(graph, { name: x, axes }, wanted, x === sequence.name ? "sequence" : `${name}.input`));
     }
+    if (layer.type === "lstm" || layer.type === "gru") x = addRecurrent(graph, name, x, layer, layers[place + 1]?.layer.type === "last");
     if (layer.type === "last") {
       const states = graph.node("Transpose", `${name}.states`, [x], { perm: [1, 0, 2] }); // (B,D,H)
-      x = graph.node("Reshape", name, [states, graph.integers(`${name}.shape`, 0, width)]); // (B,D*H)
+      x = graph.node("Reshape", name, [states, graph.integers(`${name}.shape`, 0, before.features)]); // (B,D*H)
     }
+    if (layer.type === "convolution") x = addConvolution(graph, name, x, layer, before as Sequence, paddingOf);
+    if (layer.type === "pool") x = addPool(graph, name, x, layer, before as Sequence);
+    if (layer.type === "activation") x = graph.node(ACTIVATION[layer.kind], name, [x]);
+    if (layer.type === "mean" || layer.type === "max") x = addReduction(graph, name, { name: x, axes }, layer.type);
+    if (layer.type === "flatten") x = addFlatten(graph, name, x, before as Sequence);
     if (layer.type === "attention") x = addAttention(graph, name, x);
+    if (layer.type === "repeat") {
+      const step = graph.node("Unsqueeze", `${name}.step`, [x, graph.integers(`${name}.axis`, 0)]); // (1,B,I)
+      axes = "TBF";
+      x = graph.node("Expand", name, [step, graph.integers(`${name}.steps`, layer.steps ?? spec.input.steps, 1, 1)]); // (T,B,I)
+    }
     if (layer.type === "dense") {
       x = graph.node("Gemm", layer.activation === "linear" ? name : `${name}.linear`, [x, `${name}.W`, `${name}.b`], { transB: 1 });
       if (layer.activation !== "linear") x = graph.node(ACTIVATION[layer.activation], name, [x]);
     }
   });
-  return x;
+  return shapes[shapes.length - 1].kind === "sequence" ? arrange(graph, { name: x, axes }, "TBF", "head.input").name : x;
 }
 
 const ACTIVATION = { relu: "Relu", tanh: "Tanh", sigmoid: "Sigmoid" } as const;
 
 /** Hands on the sequence (T,B,D*H), or the final states (D,B,H) where the next layer takes those. */
-function addLstm(graph: Graph, name: string, x: string, layer: Extract<LayerSpec, { type: "lstm" }>, final: boolean): string {
-  const attributes = { hidden_size: layer.hidden, direction: layer.bidirectional ? "bidirectional" : "forward" };
+function addRecurrent(graph: Graph, name: string, x: string, layer: Extract<LayerSpec, { type: "lstm" | "gru" }>, final: boolean): string {
+  const reset: Record<string, number> = layer.type === "gru" ? { linear_before_reset: 1 } : {};
+  const attributes = { hidden_size: layer.hidden, direction: layer.bidirectional ? "bidirectional" : "forward", ...reset };
   const outputs = final ? ["", `${name}.Y_h`] : [`${name}.Y`]; // Y (T,D,B,H), Y_h (D,B,H)
-  graph.nodeWithOutputs("LSTM", name, [x, `${name}.W`, `${name}.R`, `${name}.B`], outputs, attributes);
+  graph.nodeWithOutputs(layer.type.toUpperCase(), name, [x, `${name}.W`, `${name}.R`, `${name}.B`], outputs, attributes);
   if (final) return `${name}.Y_h`;
   if (!layer.bidirectional) return graph.node("Squeeze", `${name}.sequence`, [`${name}.Y`, graph.integers(`${name}.axis`, 1)]);
   const steps = graph.node("Transpose", `${name}.steps`, [`${name}.Y`], { perm: [0, 2, 1, 3] }); // (T,B,D,H)
@@ -162,12 +182,14 @@ function addAttention(graph: Graph, name: string, h: string): string {
   return graph.node("ReduceSum", name, [weighted, graph.integers(`${name}.axis`, 0)], { keepdims: 0 }); // (B,I)
 }
 
-function addHead(graph: Graph, x: string, { head }: ModelSpec, threshold: number | undefined): Port[] {
+function addHead(graph: Graph, x: string, scaled: string, { head, input }: ModelSpec, threshold: number | undefined): Port[] {
+  if (head.type === "reconstruct") return addReconstruction(graph, x, scaled, input);
   if (head.type === "regress") {
     const normalised = graph.node("Gemm", "head", [x, "head.W", "head.b"], { transB: 1 });
     graph.node("Mul", "value", [normalised, graph.constant("head.scale", [1], [head.scale])]);
     return [{ name: "value", element: "float32", shape: ["batch", 1], description: `predicted value; unit: ${head.unit}` }];
   }
+  if (head.type === "forecast") return [addForecast(graph, x, head)];
   const logits = graph.node("Gemm", "logits", [x, "head.W", "head.b"], { transB: 1 });
   const probabilities = graph.node("Softmax", "probabilities", [logits], { axis: 1 });
   const ports: Port[] = [
@@ -178,6 +200,36 @@ function addHead(graph: Graph, x: string, { head }: ModelSpec, threshold: number
     ports.push({ name: "state", element: "int64", shape: ["batch"], description: `index of the state; alarm from a critical probability of ${threshold}` });
   }
   return ports;
+}
+
+/** The scaled window as the model makes it from (T,B,·), and its mean squared error. */
+function addReconstruction(graph: Graph, x: string, scaled: string, { steps, features }: ModelSpec["input"]): Port[] {
+  const W = graph.node("Transpose", "head.W.transposed", ["head.W"], { perm: [1, 0] });
+  const sequence = graph.node("Add", "head", [graph.node("MatMul", "head.Wx", [x, W]), "head.b"]); // (T,B,I)
+  const reconstruction = graph.node("Transpose", "reconstruction", [sequence], { perm: [1, 0, 2] });
+  const difference = graph.node("Sub", "error.difference", [reconstruction, scaled]);
+  const squared = graph.node("Mul", "error.squared", [difference, difference]);
+  graph.node("ReduceMean", "error", [squared], { axes: [1, 2], keepdims: 0 });
+  return [
+    { name: "reconstruction", element: "float32", shape: ["batch", steps, features], description: "the window as reconstructed, in scaled units" },
+    { name: "error", element: "float32", shape: ["batch"], description: "mean squared error of the reconstruction, in scaled units" },
+  ];
+}
+
+/** Values (B,O), or quantiles (B,O,Q) in ascending order. */
+function addForecast(graph: Graph, x: string, { outputs, unit, scale, quantiles = [] }: Extract<ModelSpec["head"], { type: "forecast" }>): Port {
+  const [O, Q] = [outputs.length, quantiles.length];
+  const description = `${outputs.join(", ")}${Q > 0 ? `, quantiles ${quantiles.join(", ")} of each` : ""}; unit: ${unit}`;
+  const normalised = graph.node("Gemm", "head", [x, "head.W", "head.b"], { transB: 1 });
+  const constant = graph.constant("head.scale", [1], [scale]);
+  if (Q === 0) {
+    graph.node("Mul", "values", [normalised, constant]);
+    return { name: "values", element: "float32", shape: ["batch", O], description };
+  }
+  const scaled = graph.node("Mul", "head.scaled", [normalised, constant]);
+  const rows = graph.node("Reshape", Q > 1 ? "head.rows" : "values", [scaled, graph.integers("head.shape", 0, O, Q)]); // (B,O,Q)
+  if (Q > 1) graph.nodeWithOutputs("TopK", "values", [rows, graph.integers("head.quantiles", Q)], ["values", "values.order"], { axis: 2, largest: 0, sorted: 1 });
+  return { name: "values", element: "float32", shape: ["batch", O, Q], description };
 }
 
 /** The last two of C classes are critical. Alarm where their probability reaches the threshold; the state is the likeliest on that side. */

@@ -70,7 +70,7 @@ export function exportRun(checkpoint: Uint8Array): Uint8Array {
   return exportOnnx({ spec, parameters, scaler, metadata });
 }
 
-/** (N, classes) probabilities, or (N) values, of raw windows. */
+/** What the model predicts of raw windows: (N, classes) probabilities, or (N), (N,O) or (N,O,Q) values, or scaled windows (N,T,I). */
 export function predict({ spec, build, parameters, scaler }: Pick<Artefact, "spec" | "build" | "parameters" | "scaler">, windows: TaskWindows, pool: Pool): Promise<Float32Array> {
   return pool.predict({ kind: "predict", spec, build, parameters, inputs: scale(windows, scaler) });
 }
@@ -87,7 +87,7 @@ const CHECKED_WINDOWS = 64;
  */
 export async function differenceOf(onnx: Uint8Array, artefact: Artefact, data: TaskData, pool: Pool, runOnnx: OnnxRunner): Promise<number> {
   const { head } = artefact.spec;
-  const unit = head.type === "regress" ? head.scale : 1;
+  const unit = "scale" in head ? head.scale : 1;
   let greatest = 0;
   for (const { test } of data.factories) {
     const count = Math.min(test.count, CHECKED_WINDOWS);

@@ -26,7 +26,7 @@ export async function compare({ judgedOn }: Task, data: TaskData, common: Omit<F
   const alone = (kind: "solo" | "centralised", factory: TaskFactory) =>
     federate({ ...common, factories: [factory], onRound: ({ round }) => progress(kind, factory.id, round) });
   const [central, ...solos] = await Promise.all([
-    alone("centralised", inOnePlace(data)),
+    alone("centralised", inOnePlace(data.factories)),
     ...data.factories.map((factory) => alone("solo", factory)),
   ]);
   const countsOf = async (model: Federated, windows: TaskWindows) => judge.counts(await predict({ spec: common.spec, build: common.build ?? "simd", ...model }, windows, common.pool), windows);
@@ -50,7 +50,8 @@ export async function compare({ judgedOn }: Task, data: TaskData, common: Omit<F
   };
 }
 
-function inOnePlace({ factories }: TaskData): TaskFactory {
+/** A factory that has what all have. */
+export function inOnePlace(factories: readonly TaskFactory[]): TaskFactory {
   return {
     id: "centralised",
     train: concatAll(factories.map(({ train }) => train)),
@@ -59,7 +60,7 @@ function inOnePlace({ factories }: TaskData): TaskFactory {
   };
 }
 
-function concatAll(sets: readonly TaskWindows[]): TaskWindows {
+export function concatAll(sets: readonly TaskWindows[]): TaskWindows {
   const raw = sets.flatMap(({ rawTargets }) => (rawTargets ? [...rawTargets] : []));
   return { ...concatWindows(sets), ...(raw.length > 0 ? { rawTargets: Float32Array.from(raw) } : {}) };
 }

@@ -33,8 +33,8 @@ export interface FederationOptions {
   readonly pool: Pool;
   /** Settings and regimes of the raw rows. */
   readonly data: Pick<TaskData, "settings" | "regimes">;
-  /** What adds up over windows: see model/metrics.ts. */
-  readonly counts: (predictions: Float32Array, windows: TaskWindows) => Float64Array;
+  /** What adds up over windows: see model/metrics.ts. `inputs` are the windows as the model saw them, scaled. */
+  readonly counts: (predictions: Float32Array, windows: TaskWindows, inputs: Float32Array) => Float64Array;
   /** Evaluate each round's model on validation windows; without, only the last one's. */
   readonly everyRound?: boolean;
   /** Go on after this round from these parameters. */
@@ -101,7 +101,7 @@ export async function federate(options: FederationOptions): Promise<Federated> {
 }
 
 /** How the orchestrator merges a topic: counts add up, as they do by default. */
-function mergeOf({ settings, regimes }: Pick<TaskData, "settings" | "regimes">, spec: ModelSpec): Merge {
+export function mergeOf({ settings, regimes }: Pick<TaskData, "settings" | "regimes">, spec: ModelSpec): Merge {
   return (topic, contributions) => {
     const parts = [...contributions.values()];
     if (topic === "regimes") return packRegimes(mergeClusters(parts, settings, regimes));
@@ -111,11 +111,15 @@ function mergeOf({ settings, regimes }: Pick<TaskData, "settings" | "regimes">, 
 }
 
 async function agreeOnScaler(client: FactoryClient, { train }: TaskFactory, data: FederationOptions["data"], signal: AbortSignal): Promise<Scaler> {
-  const { settings, regimes: count } = data;
-  let regimes: Regimes | undefined;
-  if (count > 1) regimes = unpackRegimes(await client.gather("regimes", clusterSettings(train, settings, count), signal), settings);
+  const regimes = await agreeOnRegimes(client, train, data, signal);
   const moments = await client.gather("moments", windowMoments(train, regimes), signal);
-  return scalerFromMoments(moments, train.features - settings, regimes);
+  return scalerFromMoments(moments, train.features - data.settings, regimes);
+}
+
+/** Undefined where there is one. */
+export async function agreeOnRegimes(client: FactoryClient, train: TaskWindows, { settings, regimes }: FederationOptions["data"], signal: AbortSignal): Promise<Regimes | undefined> {
+  if (regimes === 1) return undefined;
+  return unpackRegimes(await client.gather("regimes", clusterSettings(train, settings, regimes), signal), settings);
 }
 
 /** On the wire: the spread, then the centres. */
@@ -162,8 +166,9 @@ class FactoryLearner implements Learner {
 
   async countsOf(windows: TaskWindows): Promise<Float64Array> {
     const { pool, spec, build, counts } = this.#options;
-    const predictions = await pool.predict({ kind: "predict", spec, build, parameters: this.parameters, inputs: this.#inputs(windows) });
-    return counts(predictions, windows);
+    const inputs = this.#inputs(windows);
+    const predictions = await pool.predict({ kind: "predict", spec, build, parameters: this.parameters, inputs });
+    return counts(predictions, windows, inputs);
   }
 
   #inputs(windows: TaskWindows): Float32Array {

@@ -5,7 +5,8 @@
 import {
   chooseThreshold, classificationCounts, classificationMetrics, regressionCounts, regressionMetrics, type Metrics,
 } from "../model/metrics.ts";
-import { outputs, type ModelSpec } from "../model/spec.ts";
+import { outputs } from "../model/head.ts";
+import type { ModelSpec } from "../model/spec.ts";
 import type { Task, TaskWindows } from "./task.ts";
 
 export interface Judge {
@@ -19,7 +20,7 @@ export interface Judge {
 }
 
 export function judgeOf(task: Task, spec: ModelSpec): Judge {
-  const C = outputs(spec.head);
+  const C = outputs(spec);
   const classify = task.kind === "classify";
   const metrics = (counts: Float64Array, threshold: number): Metrics =>
     classify ? classificationMetrics(counts, C, threshold) : regressionMetrics(counts);

@@ -38,7 +38,7 @@ export interface Pool {
   readonly size: number;
   /** Train, and return the trained parameters. Of the jobs that wait, the one with the most windows goes first, so that none is left to end alone. */
   fit(job: FitJob): Promise<FitResult>;
-  /** (N, classes) probabilities, or (N) values. */
+  /** What the head puts out: (N, classes) probabilities, or (N), (N,O) or (N,O,Q) values, or scaled windows (N,T,I). */
   predict(job: PredictJob): Promise<Float32Array>;
   close(): Promise<void>;
 }
@@ -63,7 +63,8 @@ export class Bench {
 
   async predict({ spec, build, parameters, inputs }: PredictJob): Promise<Float32Array> {
     const model = this.#model(spec, await loadBuild(build ?? "simd"), parameters);
-    return spec.head.type === "regress" ? model.predict(inputs) : model.predictProbabilities(inputs);
+    if (spec.head.type === "classify") return model.predictProbabilities(inputs);
+    return spec.head.type === "reconstruct" ? model.reconstruct(inputs) : model.predict(inputs);
   }
 
   #model(spec: ModelSpec, build: Build, parameters: Float32Array): Model {

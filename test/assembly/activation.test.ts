@@ -1,16 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { activations, sigmoid } from "../reference.ts";
-import { fuses, Memory } from "../memory.ts";
+import { difference, directionalError, fuses, Memory, numbers } from "../memory.ts";
 
 const [, RELU, TANH, SIGMOID] = activations.map((_, code) => code);
 
-/** An activation on its own: a dense layer of one input, weight 1 and bias 0. */
 function activate(x: Float32Array, activation: number): Float32Array {
   const memory = new Memory();
-  const y = memory.output(x.length);
-  const [x_, W, b] = [x, [1], [0]].map((values) => memory.input(values));
-  const scratch = memory.scratch(memory.kernels.wasm.denseScratch(x.length, 1, 1));
-  memory.run((wasm) => wasm.denseForward(y, x_, W, b, scratch, x.length, 1, 1, activation));
+  const y = memory.output(x.length), x_ = memory.input(x);
+  memory.run((wasm) => wasm.activationForward(y, x_, x.length, activation));
   return memory.read(y);
 }
 
@@ -65,5 +62,37 @@ describe("activations keep the errors that they state", () => {
     expect([...activate(special, TANH).map(Math.abs)]).toEqual([NaN, limit, limit, 0]);
     expect(activate(special, TANH)[2]).toBeLessThan(0);
     expect([...activate(special, SIGMOID)]).toEqual([NaN, 1, expect.closeTo(0, 12), 0.5]);
+  });
+});
+
+describe("activation", () => {
+  /** Forward and backward, each in the place of what it reads. */
+  function run(x: Float32Array, dy: Float32Array, activation: number) {
+    const memory = new Memory();
+    const y = memory.output(x), dx = memory.output(dy);
+    memory.run((wasm) => wasm.activationForward(y, y, x.length, activation));
+    const before = memory.read(y);
+    memory.run((wasm) => wasm.activationBackward(dx, dx, y, x.length, activation));
+    expect(memory.read(y)).toEqual(before);
+    return { y: before, dx: memory.read(dx) };
+  }
+
+  test("equals the float64 reference, in place too, at every size, and has the gradient of its forward", () => {
+    activations.forEach(({ name, value, slope }, activation) => {
+      for (const N of [1, 2, 3, 4, 5, 6, 7, 8, 9, 1000]) {
+        const [x, dy] = [numbers(N, 1, 3), numbers(N, 2)];
+        const { y, dx } = run(x, dy, activation);
+        expect(y, `${name} ${N}`).toEqual(activate(x, activation));
+        expect(difference(y, [...x].map(value)), `y ${name} ${N}`).toBeLessThan(1e-6);
+        expect(difference(dx, [...x].map((x_n, n) => dy[n] * slope(value(x_n)))), `dx ${name} ${N}`).toBeLessThan(1e-6);
+        const loss = (point: Float64Array) => point.reduce((sum, x_n, n) => sum + value(x_n) * dy[n], 0);
+        expect(directionalError(loss, x, dx, 3), `dx ${name} ${N}`).toBeLessThan(1e-5);
+      }
+    });
+  });
+
+  test("flushes a gradient that is nearly zero, and hands on a NaN", () => {
+    const { dx } = run(Float32Array.of(1, 1, 1), Float32Array.of(1e-30, -1e-20, NaN), RELU);
+    expect([...dx]).toEqual([0, 0, NaN]);
   });
 });

@@ -16,7 +16,8 @@ afterEach(() => rmSync(root, { recursive: true }));
 
 const spec = parseSpec(referenceOf(100));
 const engine = {
-  tasks: ["condition", "turbofan"].map((name) => ({ name, summary: "", needsData: name === "turbofan", schedule: { factories: 5, rounds: 1, localEpochs: 1, batch: 4 } })),
+  studies: [],
+    tasks: ["condition", "turbofan"].map((name) => ({ name, summary: "", needsData: name === "turbofan", schedule: { factories: 5, rounds: 1, localEpochs: 1, batch: 4 } })),
   resolve: async () => ({ config: { spec } }),
   parseSpec, decodeCheckpoint, planOf, largestBatch, blockStepsFor, predictionBatch,
 } as unknown as Engine;

@@ -30,6 +30,7 @@ function fakeEngine(plan: Plan, interrupt: () => void, seen: { closed: number; w
       needsData: name === "turbofan",
       schedule: { factories: 5, rounds: ROUNDS, localEpochs: 3, batch: 32 },
     })),
+    studies: [],
     resolve: async (options: RunOptions) => {
       plan.resolve?.(options);
       return { config: { ...fakeConfig(options.task as Kind, options.rounds ?? ROUNDS, options.seed), compare: options.compare } } as Prepared;

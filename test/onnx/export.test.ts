@@ -11,8 +11,11 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { describe, expect, it } from "vitest";
 import { scale } from "../../src/data/scaler.ts";
+import { quantilesOf } from "../../src/model/head.ts";
 import { layoutOf } from "../../src/model/layout.ts";
+import { reconstructionErrors } from "../../src/model/model.ts";
 import { Network } from "../../src/model/network.ts";
+import type { ModelSpecInput } from "../../src/model/spec.ts";
 import { predictAll } from "../../src/model/trainer.ts";
 import { exportOnnx } from "../../src/onnx/export.ts";
 import { ModelProtoSchema } from "../../src/onnx/schema.ts";
@@ -21,9 +24,15 @@ import { classify, modelOf, predict, regress, windowsOf, type Model } from "./mo
 const attention = { type: "attention", size: 5 } as const;
 const last = { type: "last" } as const;
 const lstm = { type: "lstm", hidden: 4 } as const;
+const gru = { type: "gru", hidden: 5 } as const;
 const both = { ...lstm, bidirectional: true } as const;
 const dropout = { type: "dropout", rate: 0.3 } as const;
+const convolution = (filters: number, kernel: number, options = {}) => ({ type: "convolution", filters, kernel, ...options }) as const;
+const pool = (kind: "max" | "average", size: number, stride?: number) => ({ type: "pool", kind, size, stride }) as const;
+const relu = { type: "activation", kind: "relu" } as const;
 const dense = (activation: "relu" | "tanh" | "sigmoid" | "linear") => ({ type: "dense", units: 7, activation }) as const;
+
+const forecast: ModelSpecInput["head"] = { type: "forecast", outputs: ["1 h", "4 h"], unit: "kWh", scale: 3 };
 
 const models: Record<string, Model> = {
   "one direction, attention": modelOf([lstm, attention], classify),
@@ -38,8 +47,40 @@ const models: Record<string, Model> = {
   "three classes": modelOf([lstm, last], { type: "classify", classes: ["low", "middle", "high"] }),
   "two regimes": modelOf([both, attention], regress, { regimes: 2 }),
   "six regimes": modelOf([lstm, last], classify, { regimes: 6, features: 5 }),
+  "a forecast of two values": modelOf([lstm, last], forecast),
+  "a forecast of one value": modelOf([lstm, last], { ...forecast, outputs: ["1 h"] }),
+  "a forecast of quantiles": modelOf([both, attention], { ...forecast, quantiles: [0.1, 0.5, 0.9] }, { regimes: 2 }),
+  "a forecast of one quantile": modelOf([lstm, last], { ...forecast, quantiles: [0.5] }),
+  "gru, one direction, last": modelOf([gru, last], classify),
+  "gru, two directions, attention": modelOf([{ ...gru, bidirectional: true }, dropout, lstm, { ...gru, bidirectional: true }, attention], classify, { features: 5 }),
+  "gru, two directions, last": modelOf([{ ...gru, bidirectional: true }, last], regress, { regimes: 2 }),
+  "an autoencoder": modelOf([both, last, dense("tanh"), { type: "repeat" }, lstm], { type: "reconstruct" }, { regimes: 2 }),
+  "a reconstruction without bottleneck": modelOf([dropout, both], { type: "reconstruct" }),
+  "sequence to sequence of another length": modelOf([lstm, attention, { type: "repeat", steps: 4 }, both, last], forecast),
+  "a linear model": modelOf([{ type: "flatten" }], regress),
+  "convolutions and pools, then all steps": modelOf(
+    [convolution(4, 5, { stride: 2, padding: "same" }), relu, pool("max", 2), dropout, convolution(5, 3, { padding: "same" }), { type: "activation", kind: "tanh" }, pool("average", 3, 2), { type: "flatten" }, dense("relu")],
+    classify, { steps: 33 },
+  ),
+  "causal dilated convolutions, mean over time": modelOf(
+    [convolution(4, 2, { padding: "causal" }), relu, convolution(3, 2, { padding: "causal", dilation: 2 }), convolution(5, 3, { padding: "causal", dilation: 3, stride: 2 }), { type: "mean" }, { type: "activation", kind: "sigmoid" }],
+    regress, { steps: 13 },
+  ),
+  "a convolution between two LSTMs, maximum over time": modelOf([both, convolution(4, 3, { stride: 2 }), lstm, { type: "max" }], classify, { steps: 11 }),
+  "a pool before attention, activation of the inputs": modelOf([{ type: "activation", kind: "tanh" }, pool("average", 2), attention], classify),
+  "an LSTM, maximum over time": modelOf([lstm, { type: "max" }], classify),
+  "the mean of the inputs": modelOf([{ type: "mean" }], regress),
+  "a convolutional autoencoder": modelOf([convolution(4, 3, { stride: 2 }), relu, { type: "mean" }, { type: "repeat" }, convolution(5, 3, { padding: "same" })], { type: "reconstruct" }, { regimes: 2 }),
+  "an image": modelOf(
+    [convolution(4, 3, { padding: "same", stride: 2 }), relu, pool("max", 2, 1), convolution(3, 2, { dilation: 2 }), { type: "flatten" }],
+    classify, { steps: 99, features: 2, width: 11 },
+  ),
+  "an image, mean over its pixels": modelOf([convolution(4, 3, { padding: "same" }), pool("average", 2), { type: "mean" }], classify, { steps: 42, features: 1, width: 6, regimes: 2 }),
   "sizes of one": modelOf([{ ...both, hidden: 1 }, { type: "attention", size: 1 }, { ...dense("relu"), units: 1 }], regress, { steps: 1, features: 1 }),
 };
+
+/** Each head's first output. */
+const output = { classify: "probabilities", regress: "value", forecast: "values", reconstruct: "reconstruction" } as const;
 
 async function run(bytes: Uint8Array, { spec, scaler }: Model, windows: Float32Array, B: number) {
   const session = await InferenceSession.create(bytes, { intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 3 });
@@ -74,9 +115,11 @@ describe("an exported graph, run by onnxruntime", () => {
     for (const B of [1, 2, 7]) {
       const windows = windowsOf(model, B);
       const outputs = await run(bytes, model, windows, B);
-      const actual = outputs[model.spec.head.type === "classify" ? "probabilities" : "value"];
+      const actual = outputs[output[model.spec.head.type]];
       const expected = predict(model, windows, B);
-      expect(actual.dims).toEqual([B, expected.length / B]);
+      const { head, input } = model.spec;
+      const inner = head.type === "reconstruct" ? [input.features] : quantilesOf(head).length > 0 ? [quantilesOf(head).length] : [];
+      expect(actual.dims).toEqual([B, expected.length / B / (inner[0] ?? 1), ...inner]);
       expect(maxDifference(actual.data as Float32Array, expected)).toBeLessThan(1e-5);
     }
   });
@@ -85,8 +128,22 @@ describe("an exported graph, run by onnxruntime", () => {
     const B = 7;
     const windows = windowsOf(model, B);
     const outputs = await run(exportOnnx(model), model, windows, B);
-    const actual = outputs[model.spec.head.type === "classify" ? "probabilities" : "value"].data as Float32Array;
+    const actual = outputs[output[model.spec.head.type]].data as Float32Array;
     expect(maxDifference(actual, ownPrediction(model, windows, B))).toBeLessThan(1e-5);
+  });
+
+  it("gives an autoencoder's mean squared error of each window", async () => {
+    const model = models["an autoencoder"];
+    const B = 5;
+    const windows = windowsOf(model, B);
+    const { error, reconstruction } = await run(exportOnnx(model), model, windows, B);
+    const { steps, features } = model.spec.input;
+    const columns = windows.length / B / steps;
+    const raw = { inputs: windows, count: B, steps, features: columns, targets: new Float32Array(B), groups: new Int32Array(B) };
+    const expected = reconstructionErrors(reconstruction.data as Float32Array, scale(raw, model.scaler), B);
+    expect(error.dims).toEqual([B]);
+    expect(features).toBeLessThan(columns);
+    expect(maxDifference(error.data as Float32Array, expected)).toBeLessThan(1e-5);
   });
 
   it("equals our own prediction of the reference model", async () => {
@@ -187,7 +244,9 @@ describe("exported bytes", () => {
           unused.add(output);
         }
       }
-      expect([...unused]).toEqual(graph!.output.map(({ name }) => name));
+      const outputs = graph!.output.map(({ name }) => name);
+      for (const name of outputs) expect(defined).toContain(name);
+      expect([...unused].filter((name) => !outputs.includes(name) && name !== "values.order")).toEqual([]); // TopK has to give its order
     }
   });
 });

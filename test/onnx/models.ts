@@ -3,9 +3,10 @@
  */
 import type { Scaler } from "../../src/data/scaler.ts";
 import { random } from "../../src/kernels/random.ts";
+import { outputs, quantilesOf } from "../../src/model/head.ts";
 import { layoutOf } from "../../src/model/layout.ts";
-import { parseSpec, type ModelSpec, type ModelSpecInput } from "../../src/model/spec.ts";
-import { activations, attentionForward, denseForward, lstmForward, softmax, type Vector } from "../reference.ts";
+import { parseSpec, type LayerSpec, type ModelSpec, type ModelSpecInput } from "../../src/model/spec.ts";
+import { activations, attentionForward, convolutionForward, denseForward, gruForward, lstmForward, poolForward, softmax, type Slide, type Vector } from "../reference.ts";
 
 export const STATES = ["HEALTHY", "DEGRADED", "CRITICAL", "FAILURE"];
 
@@ -18,8 +19,8 @@ export interface Model {
 export const classify = { type: "classify", classes: STATES } as const;
 export const regress = { type: "regress", unit: "cycles", scale: 0.5 } as const;
 
-export function modelOf(layers: ModelSpecInput["layers"], head: ModelSpecInput["head"], { steps = 6, features = 3, regimes = 0, seed = 1 } = {}): Model {
-  const spec = parseSpec({ input: { steps, features }, layers, head });
+export function modelOf(layers: ModelSpecInput["layers"], head: ModelSpecInput["head"], { steps = 6, features = 3, regimes = 0, seed = 1, width = undefined as number | undefined } = {}): Model {
+  const spec = parseSpec({ input: { steps, features, width }, layers, head });
   const draw = random(seed, "onnx test");
   const between = (low: number, high: number) => Math.fround(low + (high - low) * draw.uniform());
   const parameters = new Float32Array(layoutOf(spec).length).map(() => between(-0.6, 0.6));
@@ -46,9 +47,9 @@ export function windowsOf({ spec, scaler }: Model, B: number, seed = 2): Float32
   return Float32Array.from(rows.flat());
 }
 
-/** Probabilities (B,classes) or values (B). */
+/** Probabilities (B,classes), values (B), (B,O) or (B,O,Q), or windows (B,T,I). */
 export function predict({ spec, parameters, scaler }: Model, windows: Vector, B: number): Float64Array {
-  const T = spec.input.steps;
+  let { steps: T, width } = spec.input;
   const parameter = (name: string) => {
     const { offset, length } = layoutOf(spec).parameters.find((row) => row.name === name)!;
     return parameters.subarray(offset, offset + length);
@@ -58,21 +59,42 @@ export function predict({ spec, parameters, scaler }: Model, windows: Vector, B:
   let final = x;
   spec.layers.forEach((layer, index) => {
     const named = (name: string) => parameter(`${index}.${layer.type}.${name}`);
-    if (layer.type === "lstm") {
+    if (layer.type === "lstm" || layer.type === "gru") {
+      const forward = layer.type === "lstm" ? lstmForward : gruForward;
       const H = layer.hidden;
       const D = layer.bidirectional ? 2 : 1;
       const directions = Array.from({ length: D }, (_, d) => {
         const part = (values: Float32Array) => values.subarray((d * values.length) / D, ((d + 1) * values.length) / D);
-        return lstmForward({ x, W: part(named("W")), R: part(named("R")), b: part(named("B")), T, B, I, H, reverse: d === 1 }).h;
+        return forward({ x, W: part(named("W")), R: part(named("R")), b: part(named("B")), T, B, I, H, reverse: d === 1 }).h;
       });
       x = Float64Array.from({ length: T * B * D * H }, (_, at) => directions[Math.floor(at / H) % D][Math.floor(at / (D * H)) * H + (at % H)]);
       final = Float64Array.from({ length: B * D * H }, (_, at) => x[(at % (D * H) < H ? T - 1 : 0) * B * D * H + at]);
       I = D * H;
     }
     if (layer.type === "last") x = final;
+    if (layer.type === "convolution" || layer.type === "pool") {
+      const slide = slideOf(layer, T, width);
+      const O = layer.type === "convolution" ? layer.filters : I;
+      x = layer.type === "convolution" ? convolutionForward({ ...slide, x, W: named("W"), b: named("b"), B, I, O }) : poolForward({ ...slide, x, N: B * I, average: layer.kind === "average" });
+      if (width !== undefined) width = Math.floor((slide.columns + slide.before + slide.behind - (slide.size - 1) * slide.dilation - 1) / slide.stride) + 1;
+      [T, I] = [x.length / B / O, O];
+    }
+    if (layer.type === "activation") x = x.map(activations.find(({ name }) => name === layer.kind)!.value);
+    if (layer.type === "mean" || layer.type === "max") {
+      x = poolForward({ ...slideOf({ type: "pool", kind: "max", size: T }, T, undefined), x, N: B * I, average: layer.type === "mean" });
+    }
+    if (layer.type === "flatten") {
+      x = Float64Array.from(x, (_, at) => x[(Math.floor(at / I) % T) * B * I + Math.floor(at / I / T) * I + (at % I)]);
+      I *= T;
+    }
     if (layer.type === "attention") {
       const c = named("c")[0];
       x = attentionForward({ h: x, W: named("W"), b: named("b"), v: named("v"), c, T, B, D: I, A: layer.size }).context;
+    }
+    if (layer.type === "repeat") {
+      T = layer.steps ?? spec.input.steps;
+      const vector = x;
+      x = Float64Array.from({ length: T * vector.length }, (_, at) => vector[at % vector.length]);
     }
     if (layer.type === "dense") {
       const activation = activations.findIndex(({ name }) => name === layer.activation);
@@ -81,9 +103,32 @@ export function predict({ spec, parameters, scaler }: Model, windows: Vector, B:
     }
   });
   const { head } = spec;
-  const O = head.type === "classify" ? head.classes.length : 1;
-  const y = denseForward({ x, W: parameter("head.W"), b: parameter("head.b"), B, O, I, activation: 0 });
-  return head.type === "classify" ? softmax(y, B, O) : y.map((value) => value * head.scale);
+  const O = outputs(spec);
+  const rows = head.type === "reconstruct" ? T * B : B;
+  const y = denseForward({ x, W: parameter("head.W"), b: parameter("head.b"), B: rows, O, I, activation: 0 });
+  if (head.type === "reconstruct") return y.map((_, at) => y[(Math.floor(at / O) % T) * B * O + Math.floor(at / (T * O)) * O + (at % O)]);
+  if (head.type === "classify") return softmax(y, B, O);
+  const values = y.map((value) => value * head.scale);
+  const Q = Math.max(1, quantilesOf(head).length);
+  for (let n = 0; n < values.length; n += Q) values.subarray(n, n + Q).sort();
+  return values;
+}
+
+/** By the definition: "same" and "causal" leave ceil(length / stride) windows, "same" with the larger half of the zeros behind. */
+function slideOf(layer: Extract<LayerSpec, { type: "convolution" | "pool" }>, steps: number, width: number | undefined): Slide {
+  const [size, padding, dilation] = layer.type === "convolution" ? [layer.kernel, layer.padding, layer.dilation] : [layer.size, "valid", 1];
+  const stride = layer.stride ?? size;
+  const reach = (size - 1) * dilation;
+  const around = (length: number): [number, number] => {
+    if (padding === "valid") return [0, 0];
+    if (padding === "causal") return [reach, 0];
+    let all = 0;
+    while (Math.floor((length + all - reach - 1) / stride) + 1 < Math.ceil(length / stride)) all++;
+    return [all >> 1, all - (all >> 1)];
+  };
+  const [before, behind] = around(width ?? steps);
+  const [above, below] = width === undefined ? [0, 0] : around(steps / width);
+  return { rows: width === undefined ? 1 : steps / width, columns: width ?? steps, tall: width === undefined ? 1 : size, size, stride, dilation, above, below, before, behind };
 }
 
 /** Raw (B,T,columns) to scaled (T,B,I). */

@@ -3,7 +3,7 @@
 
     /usr/bin/python3 test/vectors/make.py      (made with PyTorch 1.13.0)
 
-Writes lstm.json, attention.json, dense.json, loss.json and optimizer.json beside this file. Numbers
+Writes lstm.json, attention.json, convolution.json, pool.json, dense.json, loss.json and optimizer.json beside this file. Numbers
 are float32, printed with nine digits, which give the same float32 back. Gradients are those of
 sum(output * weighting) with the weighting in the file (named d<output>).
 """
@@ -78,6 +78,33 @@ def dense(B, O, I, name):
                 dx=flat(x.grad), dW=flat(layer.weight.grad), db=flat(layer.bias.grad))
 
 
+def steps(tensor):
+    """(B,C,T) or (B,C,rows,columns) as a sequence (T,B,C), an image's pixels row by row."""
+    return tensor.flatten(2).permute(2, 0, 1)
+
+
+def convolution(rows, columns, B, I, O, tall, size, stride, dilation, above=0, below=0, before=0, behind=0):
+    x = torch.randn(B, I, rows, columns, requires_grad=True)
+    padded = nn.functional.pad(x, (before, behind, above, below))
+    layer = nn.Conv2d(I, O, (tall, size), stride=stride, dilation=dilation)
+    y = layer(padded)
+    dy = torch.randn_like(y)
+    (y * dy).sum().backward()
+    return dict(rows=rows, columns=columns, B=B, I=I, O=O, tall=tall, size=size, stride=stride, dilation=dilation,
+                above=above, below=below, before=before, behind=behind, x=flat(steps(x)), W=flat(layer.weight), b=flat(layer.bias),
+                y=flat(steps(y)), dy=flat(steps(dy)), dx=flat(steps(x.grad)), dW=flat(layer.weight.grad), db=flat(layer.bias.grad))
+
+
+def pool(rows, columns, B, I, tall, size, stride, average):
+    operator = nn.functional.avg_pool2d if average else nn.functional.max_pool2d
+    x = torch.randn(B, I, rows, columns, requires_grad=True)
+    y = operator(x, (tall, size), stride)
+    dy = torch.randn_like(y)
+    (y * dy).sum().backward()
+    return dict(rows=rows, columns=columns, N=B * I, tall=tall, size=size, stride=stride, average=average, x=flat(steps(x)),
+                y=flat(steps(y)), dy=flat(steps(dy)), dx=flat(steps(x.grad)))
+
+
 def cross_entropy(B, O, smoothing, weighted):
     logits = (3 * torch.randn(B, O)).requires_grad_()
     target = torch.randint(O, (B,))
@@ -132,4 +159,13 @@ write("optimizer", [
     optimize("sgd", 13, 8, lambda p: torch.optim.SGD(p, lr=0.02, momentum=0.9, weight_decay=0.01),
              learningRate=0.02, momentum=0.9, weightDecay=0.01),
     clip(21, 3, 1.0), clip(21, 0.01, 1.0),
+])
+# Vectors that came later have a seed of their own, so that those above stay as they are.
+torch.manual_seed(20240301)
+write("pool", [pool(*sizes, average) for average in (False, True) for sizes in
+               [(1, 11, 2, 3, 1, 2, 2), (1, 13, 3, 5, 1, 4, 3), (1, 9, 2, 2, 1, 9, 1), (6, 7, 2, 3, 2, 2, 2), (7, 8, 1, 5, 3, 3, 2)]])
+write("convolution", [
+    convolution(1, 40, 2, 1, 4, 1, 16, 4, 1, before=6, behind=6), convolution(1, 9, 3, 5, 7, 1, 3, 1, 1, before=1, behind=1),
+    convolution(1, 12, 2, 3, 4, 1, 3, 1, 4, before=8), convolution(1, 11, 2, 4, 3, 1, 2, 3, 2),
+    convolution(5, 6, 2, 3, 4, 3, 3, 1, 1, 1, 1, 1, 1), convolution(7, 8, 1, 2, 3, 3, 3, 2, 2, 1, 2, 1, 2),
 ])

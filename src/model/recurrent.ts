@@ -1,6 +1,7 @@
 /**
  * @module
- * The lstm stage: in which blocks of time its directions walk, on which thread and in which memory.
+ * The lstm and gru stages: in which blocks of time their directions walk, on which thread and in which
+ * memory. Both have the same kernels but for the name; a gru's cell is its state once more (assembly/gru.ts).
  *
  *     training             one block of T steps; its gates and cells are kept for the backward pass
  *     training in blocks   gates and cells of one block at a time, in scratch memory. The states at the
@@ -18,13 +19,20 @@
  * they meet the rows of dx in opposite orders, so there the backward pass takes one after the other.
  */
 import { runPair, type Arguments, type Call } from "../kernels/partner.ts";
-import type { Row } from "./layer.ts";
+import type { Signal, Site, Stage } from "./layer.ts";
 import type { Part } from "./plan.ts";
+import type { LayerSpec } from "./spec.ts";
+
+type Recurrent = Pick<Extract<LayerSpec, { type: "lstm" | "gru" }>, "hidden" | "bidirectional">;
 
 /** Rows, steps times windows, of a block at inference: fewer are not worth packing the weights for, more leave the cache. */
 const INFERENCE_ROWS = 1024;
 
-export const lstm: Row<"lstm"> = ({ hidden: H, bidirectional }, input, site) => {
+/** How many gates' rows W, R and each half of B have. */
+const GATES = { lstm: 4, gru: 3 } as const;
+
+const recurrent = (kind: "lstm" | "gru") => ({ hidden: H, bidirectional }: Recurrent, input: Signal, site: Site): Stage => {
+  const G = GATES[kind];
   const { kernels, partner, steps: T, batch, training } = site;
   const { wasm } = kernels;
   const I = input.features;
@@ -35,7 +43,7 @@ export const lstm: Row<"lstm"> = ({ hidden: H, bidirectional }, input, site) => 
   const blockSteps = Math.min(T, training ? site.blockSteps : Math.ceil(INFERENCE_ROWS / batch));
   const blocks = Math.ceil(T / blockSteps);
   const recompute = training && blocks > 1;
-  const output = site.signal(F, true, D);
+  const output = site.signal();
 
   const gatesAndCells = (take: (part: Part, floats: number) => number) => ({
     gates: take("gates", blockSteps * batch * row),
@@ -59,7 +67,7 @@ export const lstm: Row<"lstm"> = ({ hidden: H, bidirectional }, input, site) => 
     const borders = training ? blocks - 1 : Math.min(1, blocks - 1);
     const cBorders = site.keep("borders", borders * batch * Hp);
     const yBorders = site.keep("borders", recompute ? borders * batch * F : 0);
-    const own = (of: (name: string) => number) => [of("lstm.W") + 4 * d * 4 * H * I, of("lstm.R") + 4 * d * 4 * H * H, of("lstm.B") + 4 * d * 8 * H];
+    const own = (of: (name: string) => number) => [of(`${kind}.W`) + 4 * d * G * H * I, of(`${kind}.R`) + 4 * d * G * H * H, of(`${kind}.B`) + 4 * d * 2 * G * H];
     const [W, R, bias] = own(site.weight);
     const [dW, dR, dbias] = own(site.gradient);
     const packed = site.scratch(gradientFloats);
@@ -118,7 +126,7 @@ export const lstm: Row<"lstm"> = ({ hidden: H, bidirectional }, input, site) => 
   const addInputGradient = (direction: Direction, k: number, B: number) => {
     const rows = direction.rows(k, B);
     const first = partner ? rows >> 1 : rows;
-    runPair(kernels, partner, "lstmInput", direction.input(k, B, 0, first, 0), first < rows ? direction.input(k, B, first, rows - first, 1) : undefined);
+    runPair(kernels, partner, `${kind}Input`, direction.input(k, B, 0, first, 0), first < rows ? direction.input(k, B, first, rows - first, 1) : undefined);
   };
 
   return {
@@ -126,7 +134,7 @@ export const lstm: Row<"lstm"> = ({ hidden: H, bidirectional }, input, site) => 
     forward(B) {
       for (const together of partner ? both : oneByOne) {
         for (let k = 0; k < blocks; k++) {
-          call("lstmForward", together, (direction) => direction.forward(k, B));
+          call(`${kind}Forward`, together, (direction) => direction.forward(k, B));
           if (k < blocks - 1) for (const direction of together) direction.keepBorder(k, B);
         }
       }
@@ -136,12 +144,15 @@ export const lstm: Row<"lstm"> = ({ hidden: H, bidirectional }, input, site) => 
       if (input.gradient) site.clear(input.gradient, T * B * I);
       for (const together of recompute ? oneByOne : both) {
         for (let k = blocks - 1; k >= 0; k--) {
-          if (recompute) call("lstmForward", together, (direction) => direction.forwardAgain(k, B));
-          call("lstmBackward", together, (direction) => direction.backward(k, B));
+          if (recompute) call(`${kind}Forward`, together, (direction) => direction.forwardAgain(k, B));
+          call(`${kind}Backward`, together, (direction) => direction.backward(k, B));
           if (input.gradient) for (const direction of together) addInputGradient(direction, k, B);
         }
       }
-      call("lstmGradients", directions, (direction) => direction.gradients());
+      call(`${kind}Gradients`, directions, (direction) => direction.gradients());
     },
   };
 };
+
+export const lstm = recurrent("lstm");
+export const gru = recurrent("gru");

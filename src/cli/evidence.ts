@@ -1,0 +1,79 @@
+/**
+ * @module
+ * Evidence as text: the tables that `millwright train` prints for a study and docs/ show.
+ */
+import { showFigure, showNumber, showSpread, type Evidence, type Row, type Verdict } from "../tasks/evidence.ts";
+import type { Study } from "../tasks/study.ts";
+import { bytes, count } from "./format.ts";
+import { formatTable, type Column } from "./table.ts";
+
+export const WAYS = { solo: "alone", federated: "federated", centralised: "in one place", rule: "rule" } as const;
+
+export function formatEvidence(study: Study, evidence: Evidence): string {
+  const parts = [formatRows(study, evidence), formatVerdicts(evidence.verdicts), evidence.advice.map((line) => `- ${line}\n`).join("")];
+  return parts.filter((part) => part !== "").join("\n");
+}
+
+/** Which columns a table has, as text: shared with the report. */
+export function evidenceTable({ measures }: Study, rows: readonly Row[]): { readonly columns: readonly Column[]; readonly cells: (row: Row) => readonly string[] } {
+  const [first] = measures;
+  const present = measures.filter(({ name }) => rows.some(({ figures }) => name in figures));
+  const has = (test: (row: Row) => boolean) => rows.some(test);
+  const optional: [boolean, Column, (row: Row) => string][] = [
+    [has(({ interval }) => interval !== null), { title: `95 % of ${first.title}` }, ({ interval }) => (interval ? `${showNumber(first, interval.low)} to ${showNumber(first, interval.high)}${interval.of === "seeds" ? " *" : ""}` : "")],
+    [has(({ worst }) => worst !== null), { title: `worst factory`, align: "left" }, ({ worst }) => (worst ? `${showNumber(first, worst.spread.mean)} ${worst.factory}` : "")],
+    [has(({ bytes }) => bytes !== null), { title: "sent" }, (row) => (row.bytes === null ? "" : bytes(row.bytes))],
+  ];
+  const extra = optional.filter(([shown]) => shown);
+  const unit = (of: string) => (of === "" ? "" : `, ${of}`);
+  return {
+    columns: [
+      { title: "case", align: "left" }, { title: "model", align: "left" }, { title: "trained", align: "left" }, { title: "judged" },
+      ...present.map((measure) => ({ title: measure.title + unit(measure.unit) })),
+      ...extra.map(([, column]) => column),
+    ],
+    cells: (row) => [
+      row.case, row.model, WAYS[row.way], count(row.samples),
+      ...present.map((measure) => (row.figures[measure.name] ? showSpread(measure, row.figures[measure.name]) : "–")),
+      ...extra.map(([, , cell]) => cell(row)),
+    ],
+  };
+}
+
+function formatRows(study: Study, { rows, mean, worst }: Evidence): string {
+  const { columns, cells } = evidenceTable(study, rows);
+  const lines: (readonly string[] | null)[] = [];
+  let before = "";
+  for (const row of rows) {
+    if (before !== "" && row.case !== before) lines.push(null);
+    lines.push(row.case === before ? ["", ...cells(row).slice(1)] : cells(row));
+    before = row.case;
+  }
+  for (const summary of [mean, worst]) if (summary.length > 0) lines.push(null, ...summary.map(cells));
+  const seeds = rows.some(({ interval }) => interval?.of === "seeds") ? "* Student's interval of the mean over seeds; without a star, from resampled test units.\n" : "";
+  return `${formatTable(columns, lines)}${seeds}`;
+}
+
+function formatVerdicts(verdicts: readonly Verdict[]): string {
+  if (verdicts.length === 0) return "";
+  const columns: Column[] = [{ title: "target", align: "left" }, { title: "must" }, { title: "stretch" }, { title: "measured" }, { title: "", align: "left" }];
+  return formatTable(
+    columns,
+    verdicts.map((verdict) => {
+      const { target, measure, measured } = verdict;
+      const bound = (value: number | undefined) => (value === undefined ? "" : `${measure.better === "higher" ? "≥" : "≤"} ${showFigure(measure, value)}`);
+      return [titleOf(verdict), bound(target.must), bound(target.stretch), measured === null ? "not run" : showFigure(measure, measured), judgement(verdict)];
+    }),
+  );
+}
+
+export function titleOf({ target, measure, case: name }: Verdict): string {
+  const over = typeof target.over === "object" || target.over === "mean" ? name : `worst case (${name})`;
+  return `${measure.title}, ${target.model} ${WAYS[target.way]}, ${over}`;
+}
+
+export function judgement({ measured, must, stretch }: Verdict): string {
+  if (measured === null) return "";
+  if (!must) return "missed";
+  return stretch ? "met, and the stretch" : "met";
+}

@@ -1,0 +1,141 @@
+/**
+ * @module
+ * `millwright train <study>`: every case under every seed, and the tables made of their scores.
+ */
+import { relative, resolve as resolvePath } from "node:path";
+import type { BuildName } from "../kernels/build.ts";
+import { showFigure, type Unit } from "../tasks/evidence.ts";
+import type { Study, StudyCase } from "../tasks/study.ts";
+import { openData } from "./data.ts";
+import type { Engine } from "./engine.ts";
+import { formatEvidence } from "./evidence.ts";
+import { checkWritable, type Json } from "./folder.ts";
+import { duration } from "./format.ts";
+import type { Io } from "./program.ts";
+import { StudyFolder } from "./studyfolder.ts";
+import { renderStudy } from "./studyreport.ts";
+import { formatTable } from "./table.ts";
+
+export interface StudyOptions {
+  readonly data?: string;
+  readonly subset?: string;
+  readonly seeds?: readonly number[];
+  readonly build?: BuildName;
+  readonly workers: number;
+  readonly out?: string;
+  readonly json: boolean;
+}
+
+const INTERRUPTED = 130;
+/** Between two lines about a case that is under way. */
+const QUIET_MS = 10_000;
+
+export async function trainStudy(study: Study, options: StudyOptions, io: Io, engine: Engine): Promise<number> {
+  const began = io.nowMs();
+  const { data, build = "simd", workers, json } = options;
+  const say = json ? io.stderr : io.stdout;
+  const source = openData(data, io, engine);
+  if (!source) throw new RangeError(`study ${study.name} needs data; give the folder with its files as --data DIR`);
+  const subset = subsetOf(study, options.subset);
+  const seeds = options.seeds ?? study.seeds;
+  const shown = options.out ?? `runs/${study.name}${subset === undefined ? "" : `-${subset}`}`;
+  const path = resolvePath(io.directory, shown);
+  const interruption = new AbortController();
+  io.onInterrupt(() => interruption.abort());
+
+  const cases = await study.cases({ source, subset, signal: interruption.signal });
+  const config: Json = { study: study.name, subset: subset ?? null, seeds, build, cases: cases.map(({ name }) => name) };
+  const folder = StudyFolder.open(path, config, shown);
+  checkWritable(path);
+  say(`millwright train ${study.name}${subset === undefined ? "" : ` --subset ${subset}`}: ${cases.length} case${cases.length === 1 ? "" : "s"}, seeds ${seeds.join(", ")}, ${workers} worker${workers === 1 ? "" : "s"}, build ${build}\n`);
+  if (folder.units.length > 0) say(`resuming ${shown}: ${folder.units.length} done\n`);
+
+  const finished = await runInterruptibly(study, cases, { folder, seeds, build, workers, say, interruption }, io, engine);
+  if (!finished) {
+    io.stderr(`\nmillwright: interrupted; ${folder.units.length === 0 ? "nothing was written" : `what is done is in ${shown}; the same command goes on from there`}\n`);
+    return INTERRUPTED;
+  }
+  const order = new Map(cases.map(({ name }, index) => [name, index]));
+  const units = [...folder.units].sort((a, b) => a.seed - b.seed || order.get(a.case)! - order.get(b.case)!);
+  const evidence = engine.evidenceOf(study, subset, units);
+  const wallSeconds = Math.round((io.nowMs() - began) / 100) / 10;
+  const summary = { study: study.name, subset: subset ?? null, seeds, build, origin: study.origin, evidence, onnx: units.find(({ model }) => model)?.model ?? null, wallSeconds } as unknown as Json;
+  folder.finish(renderStudy({ study, subset, seeds, evidence, wallSeconds }), summary);
+  say(`\n${formatEvidence(study, evidence)}\n`);
+  say(formatTable([{ title: `files in ${relative(io.directory, path) || path}`, align: "left" }, { title: "", align: "left" }], filesOf(folder)));
+  say(`\nwall time ${duration(wallSeconds)}\n`);
+  if (json) io.stdout(`${JSON.stringify(summary)}\n`);
+  return 0;
+}
+
+function subsetOf({ name, subsets }: Study, given: string | undefined): string | undefined {
+  if (!subsets) {
+    if (given !== undefined) throw new RangeError(`study ${name} has no subsets; leave out --subset`);
+    return undefined;
+  }
+  if (given !== undefined && !subsets.includes(given)) throw new RangeError(`--subset of ${name} expected one of ${subsets.join(", ")}, got ${given}`);
+  return given ?? subsets[0];
+}
+
+function filesOf(folder: StudyFolder): (readonly string[])[] {
+  return [
+    ["report.html", "tables and plots; open it in a browser"],
+    ...(folder.hasModel ? [["model.onnx", "the deployable model"], ["model.safetensors", "the same parameters, to train on or evaluate"]] : []),
+    ["summary.json", "the tables, for programs"],
+    ["scores.jsonl", "a line a case and seed: every model on every factory"],
+    ["config.json", "what this study was made of"],
+  ];
+}
+
+interface Parts {
+  readonly folder: StudyFolder;
+  readonly seeds: readonly number[];
+  readonly build: BuildName;
+  readonly workers: number;
+  readonly say: (text: string) => void;
+  readonly interruption: AbortController;
+}
+
+/** Whether all cases are done; false where the person interrupted. */
+async function runInterruptibly(study: Study, cases: readonly StudyCase[], parts: Parts, io: Io, engine: Engine): Promise<boolean> {
+  const { folder, seeds, build, workers, say, interruption } = parts;
+  const { signal } = interruption;
+  const total = engine.pendingUnits(cases, seeds, []).length;
+  const began = io.nowMs();
+  const before = folder.units.length;
+  let quietUntilMs = began + QUIET_MS;
+  const pool = engine.threadPool(workers);
+  const onUnit = (unit: Unit, model: Parameters<StudyFolder["append"]>[1]) => {
+    if (signal.aborted) return;
+    folder.append(unit, model);
+    const done = folder.units.length;
+    const left = ((io.nowMs() - began) / 1000 / (done - before)) * (total - done);
+    const width = String(total).length;
+    say(`  ${String(done).padStart(width)}/${total}  ${unit.case}, seed ${unit.seed}: ${bestOf(study, unit)}${duration(unit.seconds)}${done < total ? `, ${duration(left)} left` : ""}\n`);
+    quietUntilMs = io.nowMs() + QUIET_MS;
+  };
+  const onProgress = (unit: Pick<Unit, "case" | "seed">, share: number, what: string) => {
+    if (signal.aborted || io.nowMs() < quietUntilMs) return;
+    quietUntilMs = io.nowMs() + QUIET_MS;
+    say(`  ${unit.case}, seed ${unit.seed}: ${what}, ${Math.round(100 * share)} %\n`);
+  };
+  const interrupted = new Promise<false>((resolve) => signal.addEventListener("abort", () => resolve(false)));
+  try {
+    const runOnnx = await engine.loadOnnxRunner();
+    const running = engine.runStudy(cases, { seeds, pool, build, signal, runOnnx, done: folder.units.slice(), onUnit, onProgress, nowMs: io.nowMs }).then(() => true);
+    // Waiting for the workers to notice would keep a person waiting for the rest of an epoch.
+    return await Promise.race([running, interrupted]);
+  } catch (error) {
+    if (signal.aborted) return false;
+    throw error;
+  } finally {
+    await pool.close();
+  }
+}
+
+/** The first model that more than one factory's data made, for the line of progress. */
+function bestOf({ measures: [measure] }: Study, { scores }: Unit): string {
+  const score = scores.find(({ way, factory, figures }) => way === "federated" && factory === "all" && measure.name in figures) ?? scores.find(({ figures }) => measure.name in figures);
+  if (!score) return "";
+  return `${score.model} ${measure.title} ${showFigure(measure, score.figures[measure.name])}, `;
+}

@@ -1,0 +1,146 @@
+/**
+ * @module
+ * A linear model of a task's factories in one round: solo, federated and centralised (model/gram.ts).
+ *
+ *     sums of columns ─ gather ─► scaler ─► sums of products, training and validation ─ gather ─► the same model, everywhere
+ *
+ * All sums are exact (data/exact.ts, model/gram.ts), so the federated model is the centralised one, bit for bit, for
+ * any split of the windows; both are computed all the same, each from its own data. The penalty is the one whose
+ * error on all validation windows is least; that error, too, comes from sums. Where there are operating regimes
+ * they are clusters of the factories' clusters, in both.
+ */
+import { exactSums, momentsOfSums } from "../data/exact.ts";
+import { clusterSettings, mergeClusters, type Regimes } from "../data/regime.ts";
+import { scale, scalerFromMoments, type Scaler } from "../data/scaler.ts";
+import { fingerprintOf } from "../federation/checksum.ts";
+import { FactoryClient, type Learner } from "../federation/client.ts";
+import type { Exchange } from "../federation/exchange.ts";
+import { Orchestrator } from "../federation/orchestrator.ts";
+import { chooseGram, gramOf, LAMBDAS, mergeGrams, solveGram, type LinearFit } from "../model/gram.ts";
+import { layoutOf } from "../model/layout.ts";
+import type { ModelSpec } from "../model/spec.ts";
+import { concatWindows } from "../signal/window.ts";
+import { agreeOnRegimes, mergeOf } from "./federation.ts";
+import { scoresOf, type Scoring } from "./score.ts";
+import type { Score, Way } from "./study.ts";
+import type { TaskData, TaskFactory, TaskWindows } from "./task.ts";
+
+export interface LinearOptions {
+  /** Validation windows may be none where there is one penalty. */
+  readonly factories: readonly TaskFactory[];
+  /** Linear: isLinear. */
+  readonly spec: ModelSpec;
+  /** Settings and regimes of the raw rows. Default: none. */
+  readonly data?: Pick<TaskData, "settings" | "regimes">;
+  /** Penalties to choose from, LAMBDAS unless given. */
+  readonly lambdas?: readonly number[];
+  /** Solve again with training and validation windows together once the penalty is chosen. Default false. */
+  readonly refit?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** A model and what scales its windows. */
+export interface LinearModel extends LinearFit {
+  readonly scaler: Scaler;
+}
+
+export interface LinearModels {
+  /** By factory. */
+  readonly solo: ReadonlyMap<string, LinearModel>;
+  readonly federated: LinearModel;
+  readonly centralised: LinearModel;
+  /** Up and down, all factories: frames of the whole federation. */
+  readonly bytes: number;
+}
+
+const NO_REGIMES = { settings: 0, regimes: 1 };
+
+/** @throws RangeError where windows do not fit the spec, sums are not exact, or there is nothing to choose a penalty by */
+export async function fitLinear(options: LinearOptions): Promise<LinearModels> {
+  const { factories } = options;
+  const { models, bytes } = await federateLinear(options);
+  return { solo: new Map(factories.map((factory) => [factory.id, inOnePlace([factory], options)])), federated: models, centralised: inOnePlace(factories, options), bytes };
+}
+
+/** All windows of these factories together. */
+function inOnePlace(factories: readonly TaskFactory[], options: LinearOptions): LinearModel {
+  const { spec, data: { settings, regimes: count } = NO_REGIMES } = options;
+  const regimes = count > 1 ? mergeClusters(factories.map(({ train }) => clusterSettings(train, settings, count)), settings, count) : undefined;
+  const [train, validation] = [concatWindows(factories.map(({ train }) => train)), concatWindows(factories.map(({ validation }) => validation))];
+  const scaler = scalerOf(spec, exactSums(train, regimes), regimes);
+  return { ...solve(options, sumsOf(spec, train, scaler), sumsOf(spec, validation, scaler)), scaler };
+}
+
+/** Every factory is a client; the model is what each of them solves for itself, so it is no message. */
+async function federateLinear(options: LinearOptions): Promise<{ models: LinearModel; bytes: number }> {
+  const { factories, spec, data = NO_REGIMES } = options;
+  const fingerprint = await fingerprintOf(spec);
+  const parameters = new Float32Array(layoutOf(spec).length);
+  const orchestrator = new Orchestrator({ clients: factories.map(({ id }) => id), parameters, rounds: 1, fingerprint, merge: mergeOf(data, spec) });
+  let bytes = 0;
+  const exchange: Exchange = async (request, signal) => {
+    const reply = await orchestrator.handle(request, signal);
+    bytes += request.length + reply.length;
+    return reply;
+  };
+  // The first factory that fails ends the run for all: the others would wait for it for ever.
+  const ending = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, ending.signal]) : ending.signal;
+  const parties = factories.map(async (factory) => {
+    const client = new FactoryClient({ id: factory.id, exchange, learner: new Solver(parameters, factory.train.count), fingerprint });
+    const regimes = await agreeOnRegimes(client, factory.train, data, signal);
+    const scaler = scalerOf(spec, await client.gatherLong("columns", exactSums(factory.train, regimes), signal), regimes);
+    const train = await client.gatherLong("train", sumsOf(spec, factory.train, scaler), signal);
+    const validation = await client.gatherLong("validation", sumsOf(spec, factory.validation, scaler), signal);
+    return { scaler, train, validation };
+  });
+  try {
+    const [{ scaler, train, validation }] = await Promise.all(parties);
+    return { models: { ...solve(options, train, validation), scaler }, bytes };
+  } catch (error) {
+    ending.abort(error);
+    await Promise.allSettled(parties);
+    throw error;
+  }
+}
+
+const scalerOf = ({ input: { features } }: ModelSpec, sums: Float64Array, regimes: Regimes | undefined): Scaler =>
+  scalerFromMoments(momentsOfSums(sums, features), features, regimes);
+
+function sumsOf(spec: ModelSpec, windows: TaskWindows, scaler: Scaler): Float64Array {
+  return gramOf(spec, { inputs: scale(windows, scaler), targets: windows.targets, count: windows.count });
+}
+
+function solve({ spec, lambdas = LAMBDAS, refit = false }: LinearOptions, train: Float64Array, validation: Float64Array): LinearFit {
+  const chosen = chooseGram(spec, train, validation, lambdas);
+  return refit ? solveGram(spec, mergeGrams(spec, [train, validation]), chosen.lambda) : chosen;
+}
+
+/** A client's learner that has nothing to learn by rounds. */
+class Solver implements Learner {
+  readonly parameters: Float32Array;
+  readonly samples: number;
+
+  constructor(parameters: Float32Array, samples: number) {
+    this.parameters = parameters;
+    this.samples = samples;
+  }
+
+  fit(): Promise<never> {
+    return Promise.reject(new TypeError("a linear model is solved from sums, not trained in rounds"));
+  }
+}
+
+export type LinearScoring = LinearOptions & Scoring & {
+  /** Default: all three. */
+  readonly ways?: readonly Exclude<Way, "rule">[];
+};
+
+/** Solo, federated and centralised scores by factory and over all. */
+export async function linearScores(options: LinearScoring): Promise<{ readonly scores: readonly Score[]; readonly models: LinearModels }> {
+  const { factories, ways = ["solo", "federated", "centralised"] } = options;
+  const models = await fitLinear(options);
+  const modelOf = { solo: (factory: number) => models.solo.get(factories[factory].id)!, federated: () => models.federated, centralised: () => models.centralised };
+  const scores = await Promise.all(ways.map((way) => scoresOf(options, way, modelOf[way])));
+  return { scores: scores.flat(), models };
+}

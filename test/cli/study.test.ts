@@ -1,0 +1,120 @@
+/** The command around a study that is not one: what is printed, kept and resumed. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { Engine } from "../../src/cli/engine.ts";
+import { main } from "../../src/cli/program.ts";
+import { evidenceOf } from "../../src/tasks/evidence.ts";
+import { inlinePool } from "../../src/tasks/pool.ts";
+import { pendingUnits, runStudy } from "../../src/tasks/studies.ts";
+import { ALL, type Study } from "../../src/tasks/study.ts";
+
+let root: string;
+beforeEach(() => void (root = mkdtempSync(join(tmpdir(), "millwright-"))));
+afterEach(() => rmSync(root, { recursive: true }));
+
+interface Trial {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** The cases that were run, with their seeds. */
+  readonly ran: readonly string[];
+}
+
+/** Two cases; `before` is called when one is about to be run and may interrupt. */
+async function millwright(line: string, before: (unit: string, interrupt: () => void) => void = () => {}): Promise<Trial> {
+  const ran: string[] = [];
+  let interrupt = () => {};
+  const study: Study = {
+    name: "trial", summary: "A trial", origin: "made up <here>", seeds: [1, 2], linear: ["linear"], subsets: ["old", "new"],
+    measures: [{ name: "mae", title: "MAE", meaning: "mean error", unit: "h", digits: 1, better: "lower" }],
+    targets: (subset) => [{ model: "GRU", way: "federated", measure: "mae", over: "mean", must: 3, stretch: subset === "new" ? 1 : 2 }],
+    cases: async () => ["one", "two"].map((name) => ({
+      name,
+      run: async ({ seed }) => {
+        before(`${name}${seed}`, interrupt);
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        ran.push(`${name}${seed}`);
+        const mae = seed + (name === "two" ? 1 : 0);
+        return {
+          scores: (["solo", "federated"] as const).flatMap((way) => ["linear", "GRU"].map((model) => ({ case: name, model, way, factory: ALL, samples: 7, figures: { mae: way === "solo" ? mae + 1 : mae } }))),
+          bytes: { GRU: 2_000_000, linear: 1000 },
+          notes: ["3 rows left out."],
+          model: { checkpoint: new TextEncoder().encode(`checkpoint ${name}${seed}`), onnx: new TextEncoder().encode(`onnx ${name}${seed}`), maxAbsDifference: 1e-7 },
+        };
+      },
+    })),
+  };
+  const engine = {
+    tasks: [], studies: [study], runStudy, pendingUnits, evidenceOf, loadOnnxRunner: async () => undefined,
+    folderSource: () => async () => undefined, threadPool: () => inlinePool(),
+  } as unknown as Engine;
+  let [stdout, stderr] = ["", ""];
+  const io = {
+    stdout: (text: string) => void (stdout += text), stderr: (text: string) => void (stderr += text),
+    directory: root, nowMs: () => performance.now(), onInterrupt: (listener: () => void) => void (interrupt = listener),
+  };
+  return { code: await main(line.split(" "), io, async () => engine), stdout, stderr, ran };
+}
+
+test("prints a line a case and the tables, and leaves a whole folder", async () => {
+  const { code, stdout, stderr, ran } = await millwright("train trial --data . --out run");
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(ran).toEqual(["one1", "two1", "one2", "two2"]);
+  expect(stdout).toMatch(/1\/4 {2}one, seed 1: linear MAE 1\.0 h, /);
+  expect(stdout).toMatch(/\n +GRU +federated +7 +1\.5 \(1\.0 to 2\.0\) .* 2\.0 MB\n/);
+  expect(stdout).toMatch(/mean of cases +linear +alone/);
+  expect(stdout).toMatch(/MAE, GRU federated, mean of cases +≤ 3\.0 h +≤ 2\.0 h +2\.0 h +met, and the stretch\n/);
+  expect(stdout).toContain('- one: the linear model "linear" does as well as "GRU"');
+  expect(stdout).toContain("- 3 rows left out.\n");
+  const report = readFileSync(join(root, "run/report.html"), "utf8");
+  expect(report).toContain("made up &#60;here&#62;");
+  expect(report).toContain('<svg class="dots"');
+  expect(readFileSync(join(root, "run/model.onnx"), "utf8")).toBe("onnx one1");
+  expect(JSON.parse(readFileSync(join(root, "run/summary.json"), "utf8"))).toMatchObject({ study: "trial", subset: "old", seeds: [1, 2], onnx: { maxAbsDifference: 1e-7 } });
+  expect(readFileSync(join(root, "run/scores.jsonl"), "utf8").trim().split("\n")).toHaveLength(4);
+});
+
+test("an interrupted study goes on where it was, also behind a torn line, and ends as one that was not", async () => {
+  const first = await millwright("train trial --data . --out run", (unit, interrupt) => unit === "one2" && interrupt());
+  expect(first).toMatchObject({ code: 130, stderr: expect.stringContaining("the same command goes on from there") });
+  expect(existsSync(join(root, "run/summary.json"))).toBe(false);
+  const lines = join(root, "run/scores.jsonl");
+  writeFileSync(lines, `${readFileSync(lines, "utf8")}{"case":"on`);
+  const second = await millwright("train trial --data . --out run");
+  expect(second.code).toBe(0);
+  expect(second.ran).toEqual(["one2", "two2"]);
+  expect(second.stdout).toContain("resuming run: 2 done");
+  await millwright("train trial --data . --out whole");
+  const evidence = (name: string) => JSON.parse(readFileSync(join(root, name, "summary.json"), "utf8")).evidence;
+  expect(evidence("run")).toEqual(evidence("whole"));
+});
+
+test("one seed, a subset, JSON", async () => {
+  const { stdout, ran } = await millwright("train trial --data . --seed 5 --subset new --json --out run");
+  expect(ran).toEqual(["one5", "two5"]);
+  expect(JSON.parse(stdout)).toMatchObject({ subset: "new", seeds: [5], evidence: { verdicts: [{ must: false, stretch: false, measured: 5.5 }] } });
+});
+
+test.each([
+  ["train trial", /needs data/],
+  ["train trial --data nowhere", /no such folder/],
+  ["train trial --data . --subset other", /expected one of old, new, got other/],
+  ["train trial --data . --seeds 1,1", /each seed once/],
+  ["train trial --data . --seeds 1 --seed 2", /exclude each other/],
+  ["train trial --data . --seeds one", /integer/],
+])("%s is refused in one line", async (line, message) => {
+  const { code, stderr } = await millwright(line);
+  expect({ code, lines: stderr.trim().split("\n").length }).toEqual({ code: 2, lines: 1 });
+  expect(stderr).toMatch(message);
+});
+
+test("a finished folder, one of another configuration and a foreign one are refused", async () => {
+  await millwright("train trial --data . --out run");
+  expect((await millwright("train trial --data . --out run")).stderr).toMatch(/run: holds a finished run/);
+  await millwright("train trial --data . --out half", (unit, interrupt) => unit === "two1" && interrupt());
+  expect((await millwright("train trial --data . --out half --seeds 3")).stderr).toMatch(/half: holds an interrupted study of another configuration \(seeds is/);
+  writeFileSync(join(root, "note.txt"), "mine");
+  expect((await millwright("train trial --data . --out .")).stderr).toMatch(/holds .*, which is not of a study/);
+});
