@@ -221,7 +221,7 @@ export class SensorArray {
   }
 
   #take(channel: ChannelAligner, timestamp: number, value: number): void {
-    channel.counts.received++;
+    channel.receive(timestamp);
     const time = channel.time(timestamp);
     if (!Number.isFinite(time)) {
       channel.counts.refused++;

@@ -102,7 +102,8 @@ export class ChannelAligner {
   readonly #waiting: Uint8Array;
   readonly #marks: Uint8Array;
   readonly #block = new Float32Array(BLOCK);
-  #spacings: number[] = [];
+  /** Of the first samples. */
+  readonly #times: number[] = [];
 
   // Of the segment: everything since the beginning or the last pause.
   /** τ₀ of (1): time of the first sample. */
@@ -181,8 +182,6 @@ export class ChannelAligner {
     if (this.#first === undefined) {
       if (mark === FULL) this.#start(timestamp, rounded);
       else return;
-    } else {
-      this.#checkRate(timestamp);
     }
     if (timestamp < this.#last) counts.reordered++;
     else this.#last = timestamp;
@@ -204,20 +203,25 @@ export class ChannelAligner {
     this.#measured = NaN;
   }
 
-  /** The middle one of the first spacings is the period, whatever is missing among them. */
-  #checkRate(timestamp: number): void {
-    const spacings = this.#spacings;
-    if (spacings.length >= SPACINGS) return;
-    spacings.push(Math.abs(timestamp - this.#last));
-    if (spacings.length < SPACINGS) return;
+  /**
+   * A sample has come, whatever becomes of it. The middle one of the first spacings is the period, whatever is missing among them.
+   * @throws RangeError when that is not the channel's
+   */
+  receive(timestamp: number): void {
+    this.counts.received++;
+    const times = this.#times;
+    if (times.length > SPACINGS || !Number.isFinite(timestamp)) return;
+    times.push(timestamp);
+    if (times.length <= SPACINGS) return;
     const { name, rateHz } = this.channel;
-    const found = 1 / [...spacings].sort((a, b) => a - b)[SPACINGS / 2];
+    const spacings = times.slice(1).map((time, n) => Math.abs(time - times[n])).sort((a, b) => a - b);
+    const found = 1 / spacings[SPACINGS / 2];
     if (Math.abs(found / rateHz - 1) <= RATE_TOLERANCE) return;
     const got = found === Infinity ? "several samples with the same time" : `${Number(found.toPrecision(4))} Hz by their times`;
     throw new RangeError(`channel "${name}" expected samples at ${rateHz} Hz, got ${got}; correct its rateHz, or give each sample its own time in seconds`);
   }
 
-  /** Begin a segment: the first step, and the time from which on an empty slot is missing. */
+  /** Begin a segment with this step. */
   begin(step: number): void {
     this.#step = step;
   }
@@ -226,7 +230,6 @@ export class ChannelAligner {
   reset(): void {
     this.#first = undefined;
     this.#marked = -Infinity;
-    this.#spacings = [];
     this.#waiting.fill(0);
   }
 

@@ -87,7 +87,7 @@ export function kaiserFilter(ratio: number, { passband = 0.8, attenuationDb = 80
 }
 
 /** A straight line between neighbours: no overshoot and no delay beyond a sample, and no protection from aliasing. */
-export const LINEAR: Filter = { phases: 1, taps: 2, coefficients: Float64Array.of(1, 0, 0, 1), reach: 1 };
+export const LINEAR: Filter = { phases: 1, taps: 2, coefficients: Float64Array.of(1, 0, 0, 1), reach: 1 - 1e-6 };
 
 /**
  * Equation (2) at a fraction from 0 to 1 behind an input, between two rows by a straight line.
