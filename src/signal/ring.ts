@@ -87,7 +87,7 @@ export class Ring {
   }
 
   /** Append samples; of more than the capacity only the last are kept. For one thread only. */
-  write(values: ArrayLike<number>): void {
+  write(values: Float32Array): void {
     const { capacity, window } = this.place;
     const head = this.head;
     const after = head + values.length;
@@ -99,7 +99,7 @@ export class Ring {
     for (let index = at - head; index < values.length;) {
       const slot = at % capacity;
       const count = Math.min(capacity - slot, after - at);
-      for (let n = 0; n < count; n++) samples[slot + n] = values[index + n];
+      samples.set(values.subarray(index, index + count), slot);
       if (slot < window - 1) samples.copyWithin(capacity + slot, slot, Math.min(slot + count, window - 1));
       at += count;
       index += count;
