@@ -16,7 +16,7 @@
  * old time instead, its time was wrong, and it is refused.
  */
 import { ChannelAligner, type Channel, type ChannelCounts } from "./channel.ts";
-import { Ring, type Arena } from "./ring.ts";
+import { Ring, type Memory } from "./ring.ts";
 import type { Windows } from "./window.ts";
 
 export interface SensorArrayOptions {
@@ -142,7 +142,7 @@ export class SensorArray {
   readonly #made: Window[] = [];
 
   /** @throws RangeError for options that do not fit each other */
-  constructor(arena: Arena, options: SensorArrayOptions) {
+  constructor(arena: Memory, options: SensorArrayOptions) {
     const { channels, rateHz, steps, hop = steps, toleranceS = 1, startS = 0 } = options;
     checkChannels(channels, rateHz);
     for (const [name, value] of [["steps", steps], ["hop", hop]] as const) {

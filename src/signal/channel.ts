@@ -19,7 +19,7 @@
  * slots under the main lobe of the filter. Everything here is a function of the samples and their times.
  */
 import { filtered, kaiserFilter, LINEAR, type Filter, type FilterOptions } from "./resample.ts";
-import { Ring, type Arena } from "./ring.ts";
+import { Ring, type Memory } from "./ring.ts";
 
 export interface Channel {
   readonly name: string;
@@ -79,7 +79,7 @@ const SPACINGS = 32;
 const RATE_TOLERANCE = 0.1;
 
 export interface ChannelOptions {
-  readonly arena: Arena;
+  readonly arena: Memory;
   /** The common rate. */
   readonly rateHz: number;
   readonly toleranceS: number;

@@ -16,13 +16,10 @@
  * after it is. A reader looks at `claimed` again when it is done with a view (a sequence lock: Lameter
  * 2005; Boehm 2012, "Can seqlocks get along with programming language memory models?").
  */
+import type { Arena } from "../kernels/arena.ts";
 
-/** What a ring needs of the kernels' memory: a block, and views of it. */
-export interface Arena {
-  readonly memory: { readonly buffer: ArrayBufferLike };
-  /** Pointer to zeroed, aligned bytes. */
-  allocate(bytes: number): number;
-}
+/** What a ring needs of kernels: a block of their memory. */
+export type Memory = Pick<Arena, "memory" | "allocate">;
 
 export interface RingOptions {
   /** Samples that are kept: how far a reader may fall behind. */
@@ -33,7 +30,7 @@ export interface RingOptions {
 
 /** Where a ring lies: plain data, so that another thread can open the ring over the same shared memory. */
 export interface RingPlace extends RingOptions {
-  readonly memory: { readonly buffer: ArrayBufferLike };
+  readonly memory: WebAssembly.Memory;
   readonly pointer: number;
 }
 
@@ -59,7 +56,7 @@ export class Ring {
   #counters: BigInt64Array;
   #samples: Float32Array;
 
-  constructor(arena: Arena, { capacity, window }: RingOptions) {
+  constructor(arena: Memory, { capacity, window }: RingOptions) {
     if (!(Number.isInteger(capacity) && capacity >= 1)) throw new RangeError(`"capacity" expected integer >= 1, got ${capacity}`);
     if (!(Number.isInteger(window) && window >= 1 && window <= capacity)) {
       throw new RangeError(`"window" expected an integer from 1 to the capacity of ${capacity}, got ${window}`);
