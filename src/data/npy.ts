@@ -21,7 +21,8 @@ export interface NpyArray {
 }
 
 const MAGIC = "\x93NUMPY";
-const HEADER = /^\s*\{\s*(?:'descr':\s*'([<>|=][a-zA-Z]\d{1,2})'|'fortran_order':\s*(True|False)|'shape':\s*\(([\d, ]*)\)|,|\s)+\}\s*$/;
+/** What the header, a dictionary of Python, says of an array of numbers; the keys come in any order. */
+const DESCR = /'descr':\s*'([<>|=][a-zA-Z]\d{1,3})'/, FORTRAN = /'fortran_order':\s*(True|False)/, SHAPE = /'shape':\s*\(([\d, ]*)\)/;
 const DATA_BYTES = 2 ** 30;
 const MAX_DIMENSIONS = 32;
 
@@ -76,7 +77,7 @@ export function parseNpy(bytes: Uint8Array, path: string): NpyArray {
 
 function parseHeader(header: string, path: string): { type: string; fortran: boolean; shape: number[] } {
   const wrong = () => new RangeError(`${path}: expected a header with descr, fortran_order and shape of an array of numbers, got ${JSON.stringify(header.slice(0, 80))}; write the file with numpy.save, without records or objects`);
-  const [, type, fortran, sizes] = HEADER.exec(header) ?? [];
+  const [type, fortran, sizes] = [DESCR, FORTRAN, SHAPE].map((pattern) => pattern.exec(header)?.[1]);
   if (type === undefined || fortran === undefined || sizes === undefined) throw wrong();
   const shape = sizes.split(",").map((size) => size.trim()).filter((size) => size !== "").map(Number);
   if (shape.length > MAX_DIMENSIONS || !shape.every((size) => Number.isSafeInteger(size))) throw wrong();

@@ -29,30 +29,36 @@ export async function* chunksOf(bytes: Bytes): AsyncGenerator<Uint8Array> {
 /** The chunks, decompressed when they begin as gzip does. @throws RangeError when the gzip file is not whole */
 export async function* unpacked(path: string, bytes: Bytes): AsyncGenerator<Uint8Array> {
   const chunks = chunksOf(bytes);
-  const head: Uint8Array[] = [];
-  let length = 0;
-  while (length < 2) {
-    const { done, value } = await chunks.next();
-    if (done) break;
-    head.push(value);
-    length += value.length;
+  try {
+    const head: Uint8Array[] = [];
+    let length = 0;
+    while (length < 2) {
+      const { done, value } = await chunks.next();
+      if (done) break;
+      head.push(value);
+      length += value.length;
+    }
+    const first = joined(head, length);
+    if (first[0] === 0x1f && first[1] === 0x8b) {
+      yield* gunzipped(path, first, chunks);
+    } else {
+      if (length > 0) yield first;
+      yield* chunks;
+    }
+  } finally {
+    await chunks.return(undefined);
   }
-  const all = joined(head, length);
-  if (!(all[0] === 0x1f && all[1] === 0x8b)) {
-    if (length > 0) yield all;
-    yield* chunks;
-    return;
-  }
-  // Its buffers are of its own, and it asks for a chunk when it has used the last.
-  let first: Uint8Array | undefined = all;
+}
+
+async function* gunzipped(path: string, first: Uint8Array, rest: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let begun = false;
   const packed = new ReadableStream<Uint8Array>({
     async pull(controller) {
-      const next = first ? { done: false, value: first } : await chunks.next();
-      first = undefined;
-      if (next.done) controller.close();
-      else controller.enqueue(next.value as Uint8Array);
+      const { done, value } = begun ? await rest.next() : { done: false, value: first };
+      begun = true;
+      if (done) controller.close();
+      else controller.enqueue(value as Uint8Array);
     },
-    cancel: async () => void (await chunks.return(undefined)),
   });
   const plain = chunksOf(packed.pipeThrough(new DecompressionStream("gzip") as unknown as TransformStream<Uint8Array, Uint8Array>));
   try {
