@@ -156,7 +156,6 @@ function addLayers(graph: Graph, sequence: Flow, spec: ModelSpec): string {
     if (layer.type === "normalise") x = layer.kind === "layer" ? addLayerNormalise(graph, name, x) : addBatchNormalise(graph, name, x);
     if (layer.type === "mean" || layer.type === "max") x = addReduction(graph, name, { name: x, axes }, layer.type);
     if (layer.type === "flatten") x = addFlatten(graph, name, x, before as Sequence);
-    if (layer.type === "normalise") x = layer.kind === "batch" ? addBatchNormalise(graph, name, x) : addLayerNormalise(graph, name, x);
     if (layer.type === "attention") x = addAttention(graph, name, x);
     if (layer.type === "repeat") {
       const step = graph.node("Unsqueeze", `${name}.step`, [x, graph.integers(`${name}.axis`, 0)]); // (1,B,I)
