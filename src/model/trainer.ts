@@ -10,10 +10,11 @@ import { random } from "../kernels/random.ts";
 import { quantilesOf, targetLength, type Loss } from "./head.ts";
 import type { Mask } from "./layer.ts";
 import type { Network } from "./network.ts";
+import { windowLength } from "./shape.ts";
 
 /** Labelled windows, scaled. */
 export interface Examples {
-  /** (N,T,I) */
+  /** (N,T,I); each followed by its side (T',I') where the model has one. */
   readonly inputs: Float32Array;
   /** (N) class indices; or values in the target's unit, (N), (N,O) for a forecast of O outputs. Not read where windows are to be reconstructed. */
   readonly targets: Float32Array;
@@ -148,11 +149,11 @@ export function predictAll(network: Network, inputs: Float32Array, count: number
 }
 
 function checkExamples({ inputs, targets, count }: Examples, { spec }: Network): void {
-  const { steps, features } = spec.input;
+  const { input: { steps, features }, side } = spec;
   if (count < 1) throw new RangeError(`examples expected at least one window, got none`);
   const O = targetLength(spec.head);
-  if (inputs.length !== count * steps * features || (O > 0 && targets.length !== count * O)) {
-    throw new RangeError(`examples expected ${count} windows of ${steps} x ${features} values and ${O > 1 ? `${count} x ${O}` : "as many"} targets, got ${inputs.length} values and ${targets.length} targets`);
+  if (inputs.length !== count * windowLength(spec) || (O > 0 && targets.length !== count * O)) {
+    throw new RangeError(`examples expected ${count} windows of ${steps} x ${features}${side ? ` and ${side.input.steps} x ${side.input.features}` : ""} values and ${O > 1 ? `${count} x ${O}` : "as many"} targets, got ${inputs.length} values and ${targets.length} targets`);
   }
   if (spec.head.type !== "classify") return;
   const C = spec.head.classes.length;
