@@ -21,11 +21,12 @@ import { grow } from "./grow.js";
 import { kernels } from "./kernels.js";
 import { Peers } from "./peer.js";
 import { profile } from "./profile.js";
+import { signal } from "./signal.js";
 import { printJudged } from "./table.js";
 import { tiny } from "./tiny.js";
 import { train } from "./train.js";
 
-const SECTIONS = { train, convolution: convolutions, forward, aggregate, tiny, kernels, profile, grow };
+const SECTIONS = { train, convolution: convolutions, forward, aggregate, signal, tiny, kernels, profile, grow };
 const QUICK = Object.keys(SECTIONS).filter((name) => name !== "grow");
 
 const { values } = parseArgs({ options: { only: { type: "string" }, grow: { type: "boolean" }, json: { type: "string" } } });
