@@ -6,7 +6,7 @@ import { inlinePool } from "../../src/tasks/pool.ts";
 import { numbers } from "../memory.ts";
 import { energyFile, memorySource } from "./sources.ts";
 
-const source = memorySource({ "Steel_industry_data.csv": energyFile(147) });
+const source = memorySource({ "Steel_industry_data.csv": energyFile(98) });
 
 describe("energy", () => {
   test("deals whole weeks to three factories that share no target", async () => {
@@ -18,13 +18,13 @@ describe("energy", () => {
   });
 
   test("scores rules, linear models and networks; the federated linear model is the centralised one", { timeout: 60_000 }, async () => {
-    const [first] = await energy.cases({ source, subset: undefined });
+    const cases = await energy.cases({ source, subset: undefined });
     const pool = inlinePool();
-    const { scores, bytes, model } = await first.run({ seed: 1, pool, build: "simd", progress: () => {} });
+    const { scores, bytes, model } = await cases[2].run({ seed: 1, pool, build: "simd", progress: () => {} });
     await pool.close();
     const all = (name: string, way: string) => scores.find((score) => score.model === name && score.way === way && score.factory === "all")!;
     expect(all("linear", "federated").figures).toEqual(all("linear", "centralised").figures);
-    expect(all("network", "federated").figures.mae).toBeLessThan(all("day before", "rule").figures.mae);
+    expect(all("network", "federated").figures.mae).toBeLessThan(all("persistence", "rule").figures.mae);
     expect(all("persistence", "rule").samples).toBe(all("network", "solo").samples);
     const [low, high] = all("network", "federated").intervals!.mae;
     expect(low < all("network", "federated").figures.mae && all("network", "federated").figures.mae < high).toBe(true);
