@@ -6,6 +6,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
+import { readEnergy } from "../../src/data/energy.ts";
 import { dealEngines, engineWindows, readCmapss, SUBSETS } from "../../src/data/cmapss.ts";
 import { hydraulicFactories, readHydraulic } from "../../src/data/hydraulic.ts";
 import { mergeMoments, windowMoments } from "../../src/data/moments.ts";
@@ -55,5 +56,15 @@ describe.skipIf(missing("hydraulic"))("hydraulic rig", () => {
     const merged = mergeMoments(factories.map(({ train }) => windowMoments(train)), 17);
     const pooled = windowMoments(concatWindows(factories.map(({ train }) => train)));
     merged.forEach((value, at) => expect(Math.abs(value - pooled[at])).toBeLessThanOrEqual(1e-12 * Math.abs(pooled[at])));
+  });
+});
+
+describe.skipIf(missing("steel_energy"))("steel plant", () => {
+  it("reads 273 whole days, and persistence has the errors that the protocol states", async () => {
+    const { usage, count } = await readEnergy(folder("steel_energy"));
+    expect(count).toBe(273 * 96);
+    const first = Math.floor(0.8 * count);
+    const errorOf = (back: number) => usage.subarray(first).reduce((sum, load, n) => sum + Math.abs(load - usage[first + n - back]), 0) / (count - first);
+    expect([1, 4, 96].map((back) => errorOf(back).toFixed(1))).toEqual(["5.4", "11.6", "13.9"]);
   });
 });
