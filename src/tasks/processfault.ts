@@ -10,7 +10,7 @@
  * exactly; a factory that takes its own sums off again has the model of the others, scores its own rows with
  * it and shares the largest scores. So limits are of held-out rows, in one place or in five.
  */
-import { mergeMoments, windowMoments } from "../data/moments.ts";
+import { exactSums, momentsOfSums } from "../data/exact.ts";
 import { scale, scalerFromMoments, type Scaler } from "../data/scaler.ts";
 import { CHANNELS, FAULTS, HIDDEN, readTep, STEP_MINUTES, type Run, type Tep } from "../data/tep.ts";
 import { smoothedSquares } from "../model/chart.ts";
@@ -173,13 +173,15 @@ interface Plant {
 }
 
 async function plantOf({ normal }: Tep, signal?: AbortSignal): Promise<Plant> {
-  const raw = split(normal.values);
+  const parts = split(normal.values).map((values) => rowWindows(values, I));
+  const gather = (numbers: readonly Float64Array[]) => gatherSum(new Map(numbers.map((own, index) => [`factory-${index + 1}`, own])), SPEC, signal);
   // Neither method depends on the scale; it is for the grid of the exact sums.
-  const scaler = scalerFromMoments(mergeMoments(raw.map((rows) => windowMoments(rowWindows(rows, I))), I), I);
-  const blocks = raw.map((rows) => blockOf(scale(rowWindows(rows, I), scaler)));
-  const { sum, bytes } = await gatherSum(new Map(blocks.map(({ sums }, index) => [`factory-${index + 1}`, sums])), SPEC, signal);
+  const columns = await gather(parts.map((part) => exactSums(part)));
+  const scaler = scalerFromMoments(momentsOfSums(columns.sum, I), I);
+  const blocks = parts.map((part) => blockOf(scale(part, scaler)));
+  const products = await gather(blocks.map(({ sums }) => sums));
   const whole = gramOf(SPEC, concatWindows(blocks.map(({ rows }) => pairsOf(rows))));
-  return { scaler, judged: [...alone(blocks), ...together("federated", blocks, sum), ...together("centralised", blocks, whole)], bytes };
+  return { scaler, judged: [...alone(blocks), ...together("federated", blocks, products.sum), ...together("centralised", blocks, whole)], bytes: columns.bytes + products.bytes };
 }
 
 function scoreOf(name: string, { way, factory, detector, normal }: Judged, run: Run, scaler: Scaler): Score {
@@ -194,9 +196,20 @@ function scoreOf(name: string, { way, factory, detector, normal }: Judged, run: 
       falseAlarmBound: detector.falseAlarmBound,
       ...(Number.isNaN(delay) ? {} : { delay: STEP_MINUTES * delay }),
     },
-    intervals: { falseAlarmRate: [wilsonLower(alarms, rows), 1 - wilsonLower(rows - alarms, rows)] },
+    intervals: { falseAlarmRate: intervalOf(alarms, rows) },
   };
 }
+
+/** How sure the false alarms are: a share of few rows says little. */
+function notesOf(judged: readonly Judged[]): string[] {
+  return judged.filter(({ way, detector }) => way === "federated" && detector.method.name === BEST).map(({ normal: { alarms, rows } }) => {
+    const [low, high] = intervalOf(alarms, rows).map((share) => (100 * share).toFixed(2));
+    return `${BEST} federated alarms on ${alarms} of ${rows} held-out rows of normal operation: ${low} to ${high} % with 95 % confidence if rows were independent, which they are not quite.`;
+  });
+}
+
+/** Wilson's, both ends. */
+const intervalOf = (alarms: number, rows: number): [number, number] => [wilsonLower(alarms, rows), 1 - wilsonLower(rows - alarms, rows)];
 
 /** The detector as a file for the edge: windows of raw rows in, variates out; smoothing, squares and limits are left to the caller. */
 function deployable({ method, projection, limits }: Detector, scaler: Scaler, normal: Run, context: CaseContext): Promise<CaseResult["model"]> {
@@ -244,6 +257,7 @@ export const processFault: Study = {
         return {
           scores: judged.map((one) => scoreOf(`fault ${fault}`, one, data.faults[fault - 1], scaler)),
           model: fault === 1 ? await deployable(judged.find(({ way, detector }) => way === "federated" && detector.method.name === BEST)!.detector, scaler, data.normal, context) : undefined,
+          notes: notesOf(judged),
           bytes: Object.fromEntries(METHODS.map(({ name }) => [name, bytes])),
         };
       },
