@@ -73,16 +73,23 @@ function memoryFlag(bytes, file) {
   throw new Error(`${file}: expected one import, env.memory, not shared and with a maximum; see asconfig.json`);
 }
 
+const constants = "/** A copy. */\nexport declare function binary(): Uint8Array<ArrayBuffer>;\n/** Where the binary says that its memory is not shared. */\nexport declare const memoryFlag: number;\n";
+
+/** The compiler's declarations of a binary's kernels, as an interface. */
+function declarations(file, name) {
+  const bindings = readFileSync(new URL(file, build), "utf8");
+  const exported = bindings.match(/declare namespace __AdaptedExports \{([^]*?)\n\}/)[1]
+    .replaceAll("export const memory: WebAssembly.Memory;", "readonly memory: WebAssembly.Memory;")
+    .replaceAll(/export function /g, "");
+  return `export interface ${name} extends Record<string, unknown> {${exported}\n}\n`;
+}
+
 embed("millwright.wasm", "wasm.js");
 embed("millwright.relaxed.wasm", "wasm-relaxed.js");
-
-const constants = "/** A copy. */\nexport declare function binary(): Uint8Array<ArrayBuffer>;\n/** Where the binary says that its memory is not shared. */\nexport declare const memoryFlag: number;\n";
-const bindings = readFileSync(new URL("millwright.d.ts", build), "utf8");
-const exported = bindings.match(/declare namespace __AdaptedExports \{([^]*?)\n\}/)[1]
-  .replaceAll("export const memory: WebAssembly.Memory;", "readonly memory: WebAssembly.Memory;")
-  .replaceAll(/export function /g, "");
-writeFileSync(new URL("wasm.d.ts", build), `${constants}export interface WasmExports extends Record<string, unknown> {${exported}\n}\n`);
+embed("millwright.signal.wasm", "wasm-signal.js");
+writeFileSync(new URL("wasm.d.ts", build), constants + declarations("millwright.d.ts", "WasmExports"));
 writeFileSync(new URL("wasm-relaxed.d.ts", build), constants);
-for (const name of ["millwright", "millwright.relaxed"]) {
+writeFileSync(new URL("wasm-signal.d.ts", build), constants + declarations("millwright.signal.d.ts", "SignalExports"));
+for (const name of ["millwright", "millwright.relaxed", "millwright.signal"]) {
   for (const extension of ["js", "d.ts"]) rmSync(new URL(`${name}.${extension}`, build));
 }

@@ -307,19 +307,29 @@ function outerTail(g: usize, a: usize, d: usize, rows: i32, aStride: usize, dStr
 /** sums (N) += Σ_r rows (R,N), row stride ld, in the order of memory or, with a negative ld, backwards: every bias gradient. */
 export function addRows(sums: usize, rows: usize, R: i32, N: i32, ld: i32): void {
   const stride = <usize>ld << 2;
-  for (let n = 0; n < N; n += 16) {
-    const columns = N - n;
-    let s0 = start(sums, 0, columns), s1 = start(sums, 1, columns), s2 = start(sums, 2, columns), s3 = start(sums, 3, columns);
+  for (; N >= 16; N -= 16) {
+    let s0 = v128.load(sums), s1 = v128.load(sums, 16), s2 = v128.load(sums, 32), s3 = v128.load(sums, 48);
     let row = rows;
     for (let r = 0; r < R; r++) {
-      s0 = f32x4.add(s0, start(row, 0, columns));
-      s1 = f32x4.add(s1, start(row, 1, columns));
-      s2 = f32x4.add(s2, start(row, 2, columns));
-      s3 = f32x4.add(s3, start(row, 3, columns));
+      s0 = f32x4.add(s0, v128.load(row));
+      s1 = f32x4.add(s1, v128.load(row, 16));
+      s2 = f32x4.add(s2, v128.load(row, 32));
+      s3 = f32x4.add(s3, v128.load(row, 48));
       row += stride;
     }
-    store(sums, s0, s1, s2, s3, columns);
+    store(sums, s0, s1, s2, s3, 16);
     sums += 64;
     rows += 64;
+  }
+  for (; N > 0; N -= 4) {
+    let sum = loadLanes(sums, N);
+    let row = rows;
+    for (let r = 0; r < R; r++) {
+      sum = f32x4.add(sum, loadLanes(row, N));
+      row += stride;
+    }
+    storeLanes(sums, sum, N);
+    sums += 16;
+    rows += 16;
   }
 }

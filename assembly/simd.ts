@@ -72,3 +72,29 @@ export function loadLanes(pointer: usize, count: i32): v128 {
   if (count > 2) v = f32x4.replace_lane(v, 2, f32.load(pointer, 8));
   return v;
 }
+
+// Sums that must not lose digits are of float64, two pairs for the four lanes.
+
+/** The first two lanes, as float64. */
+@inline
+export function low(v: v128): v128 {
+  return f64x2.promote_low_f32x4(v);
+}
+
+/** The last two lanes, as float64. */
+@inline
+export function high(v: v128): v128 {
+  return f64x2.promote_low_f32x4(v128.shuffle<f64>(v, v, 1, 1));
+}
+
+/** Four float32 of two pairs of float64. */
+@inline
+export function join(a: v128, b: v128): v128 {
+  return v128.shuffle<f64>(f32x4.demote_f64x2_zero(a), f32x4.demote_f64x2_zero(b), 0, 2);
+}
+
+/** a / b of pairs of float64, and 0 where b is 0. */
+@inline
+export function ratio(a: v128, b: v128): v128 {
+  return v128.and(f64x2.div(a, b), f64x2.ne(b, f64x2.splat(0)));
+}

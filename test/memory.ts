@@ -9,7 +9,9 @@
  */
 import { readFileSync } from "node:fs";
 import { type BuildName, loadBuild } from "../src/kernels/build.ts";
+import type { Arena } from "../src/kernels/arena.ts";
 import { Kernels } from "../src/kernels/kernels.ts";
+import { SignalKernels } from "../src/kernels/signal.ts";
 import type { Vector } from "./reference.ts";
 
 const GUARD_WORDS = 4;
@@ -25,15 +27,14 @@ const build = await loadBuild((process.env.MILLWRIGHT_BUILD ?? "simd") as BuildN
 export const fuses = build.name === "relaxed";
 
 /** One call's memory. Blocks are counted in 32-bit words. */
-export class Memory {
-  static #shared = new Kernels({ build });
-  static #start = Memory.#shared.mark();
-  readonly kernels = Memory.#shared;
+class Guarded<K extends Arena & { readonly wasm: unknown }> {
+  readonly kernels: K;
   readonly #blocks = new Map<number, Block>();
 
-  /** Frees the blocks of every earlier Memory. */
-  constructor() {
-    this.kernels.release(Memory.#start);
+  /** Frees what lies behind the mark. */
+  constructor(kernels: K, mark: number) {
+    this.kernels = kernels;
+    kernels.release(mark);
   }
 
   /** Floats that the kernel may only read. */
@@ -52,7 +53,7 @@ export class Memory {
   }
 
   /** Call a kernel, and check that it has left inputs, guard words and the lowest addresses alone. */
-  run<Result>(call: (wasm: Kernels["wasm"]) => Result): Result {
+  run<Result>(call: (wasm: K["wasm"]) => Result): Result {
     for (const [pointer, block] of this.#blocks) block.before = this.#words(pointer, block.length).slice();
     const result = call(this.kernels.wasm);
     for (const [pointer, { length, kind, before }] of this.#blocks) {
@@ -99,6 +100,26 @@ export class Memory {
 
   #words(pointer: number, length: number): Int32Array {
     return this.kernels.int32(pointer - 4 * GUARD_WORDS, length + 2 * GUARD_WORDS);
+  }
+}
+
+/** Of the kernels that train and aggregate. Making one frees the blocks of every earlier one. */
+export class Memory extends Guarded<Kernels> {
+  static #shared = new Kernels({ build });
+  static #start = Memory.#shared.mark();
+
+  constructor() {
+    super(Memory.#shared, Memory.#start);
+  }
+}
+
+/** Of the kernels of signal features. */
+export class SignalMemory extends Guarded<SignalKernels> {
+  static #shared = new SignalKernels();
+  static #start = SignalMemory.#shared.mark();
+
+  constructor() {
+    super(SignalMemory.#shared, SignalMemory.#start);
   }
 }
 

@@ -10,12 +10,11 @@
  */
 import { instantiateSync } from "@assemblyscript/loader";
 import * as simd from "#wasm";
-import type { WasmExports } from "#wasm";
 
 export const BUILDS = ["simd", "relaxed"] as const;
 export type BuildName = (typeof BUILDS)[number];
 
-/** A build that this runtime accepts, compiled once. */
+/** A binary that this runtime accepts, compiled once. */
 export interface Build {
   readonly name: BuildName;
   /** For a memory of one thread. */
@@ -62,25 +61,32 @@ export async function loadBuild(name: BuildName): Promise<Build> {
   return loaded.get(name) ?? accept(name, await import("#wasm/relaxed"));
 }
 
-function accept(name: BuildName, { binary, memoryFlag }: Embedded): Build {
+function accept(name: BuildName, embedded: Embedded): Build {
+  const build = compile(name, embedded);
+  loaded.set(name, build);
+  return build;
+}
+
+/**
+ * The modules of a binary; the one for shared memory is compiled when it is first asked for.
+ * @throws RangeError with the remedy where the runtime lacks the instructions that builds of this name need
+ */
+export function compile(name: BuildName, { binary, memoryFlag }: Embedded): Build {
   const bytes = binary();
   if (!WebAssembly.validate(bytes)) throw new RangeError(REMEDY[name]);
-  const module = new WebAssembly.Module(bytes);
   let sharedModule: WebAssembly.Module | undefined;
-  const build: Build = {
+  return {
     name,
-    module,
+    module: new WebAssembly.Module(bytes),
     get sharedModule() {
       bytes[memoryFlag] = SHARED;
       return (sharedModule ??= new WebAssembly.Module(bytes));
     },
     binary,
   };
-  loaded.set(name, build);
-  return build;
 }
 
 /** The kernels of a build over a memory. Instances over one shared memory are one set of kernels in several threads. */
-export function instantiate(build: Build, memory: WebAssembly.Memory, shared: boolean): WasmExports {
-  return instantiateSync<WasmExports>(shared ? build.sharedModule : build.module, { env: { memory } }).exports;
+export function instantiate<Exports extends Record<string, unknown>>(build: Build, memory: WebAssembly.Memory, shared: boolean): Exports {
+  return instantiateSync<Exports>(shared ? build.sharedModule : build.module, { env: { memory } }).exports;
 }

@@ -12,7 +12,7 @@ import type { Partner } from "../kernels/partner.ts";
 import { random } from "../kernels/random.ts";
 import { lossOf, predictionsOf, targetLength, type HeadMemory, type Loss } from "./head.ts";
 import type { Mask } from "./layer.ts";
-import { layoutOf, type Layout } from "./layout.ts";
+import { layoutOf, statisticsOf, type Layout } from "./layout.ts";
 import { assemble, type Assembly, type Plan, type PlanOptions, type Pointers } from "./plan.ts";
 import { parseSpec, type ModelSpec } from "./spec.ts";
 
@@ -29,6 +29,8 @@ const NO_DROPOUT: Mask = { seedLow: 0, seedHigh: 0, step: 0 };
 export class Network {
   readonly spec: ModelSpec;
   readonly layout: Layout;
+  /** Of the second vector: see layout.ts. Empty where no layer normalises over a batch. */
+  readonly statisticsLayout: Layout;
   readonly kernels: Kernels;
   /** The largest number of windows in one pass. */
   readonly batch: number;
@@ -48,6 +50,7 @@ export class Network {
   constructor(spec: unknown, options: { batch: number; training: boolean } & Machinery) {
     this.spec = parseSpec(spec);
     this.layout = layoutOf(this.spec);
+    this.statisticsLayout = statisticsOf(this.spec);
     this.batch = options.batch;
     this.training = options.training;
     this.kernels = kernelsFor(options);
@@ -57,11 +60,20 @@ export class Network {
     this.#pointers = pointers;
     this.#input = input;
     this.#stages = stages;
+    if (!options.training) this.statistics.set(initialStatistics(this.spec));
   }
 
   /** The canonical vector, (P). Writing to it changes the model. */
   get parameters(): Float32Array {
     return this.kernels.float32(this.#pointers.parameters, this.layout.length);
+  }
+
+  /**
+   * Mean and variance of the features that are normalised over a batch, (S): at inference those to normalise by,
+   * written by the caller or by `adapt`; in training those of the last batch.
+   */
+  get statistics(): Float32Array {
+    return this.kernels.float32(this.#pointers.statistics, this.statisticsLayout.length);
   }
 
   /** The gradient of the last backward pass, (P). */
@@ -97,6 +109,28 @@ export class Network {
   forward(B: number, mask: Mask = NO_DROPOUT): void {
     this.#windows = B;
     for (const stage of this.#stages) stage.forward(B, mask);
+  }
+
+  /**
+   * Set the statistics to those of N windows (N,T,I), exactly: layer by layer, each behind layers that normalise by
+   * theirs already, so that a pass over the windows is made for each. Needs no labels. Which windows decides what
+   * the model is adapted to: the factory's own that it was trained on (Andreux et al. 2020, SiloBN), or
+   * those of another place and load that it has to predict (Li et al. 2016, AdaBN).
+   */
+  adapt(inputs: Float32Array, count: number): void {
+    if (this.training) throw new TypeError(`adapt expected a network built with training: false, so that dropout is off`);
+    const stages = this.#stages;
+    stages.forEach(({ measure }, index) => {
+      if (!measure) return;
+      measure.begin();
+      for (let from = 0; from < count; from += this.batch) {
+        const B = Math.min(this.batch, count - from);
+        this.load(inputs, Uint32Array.from({ length: B }, (_, b) => from + b));
+        for (const stage of stages.slice(0, index)) stage.forward(B, NO_DROPOUT);
+        measure.add(B);
+      }
+      measure.end();
+    });
   }
 
   /**
@@ -150,4 +184,12 @@ export function initialParameters(spec: ModelSpec, seed: number | string): Float
     }
   }
   return parameters;
+}
+
+/** Statistics that change nothing, (S): mean 0 and variance 1. */
+export function initialStatistics(spec: ModelSpec): Float32Array {
+  const { parameters, length } = statisticsOf(spec);
+  const statistics = new Float32Array(length);
+  for (const { offset, length, centre = 0 } of parameters) statistics.fill(centre, offset, offset + length);
+  return statistics;
 }

@@ -20,12 +20,12 @@ import { align, Kernels } from "../kernels/kernels.ts";
 import type { Partner } from "../kernels/partner.ts";
 import { outputs, quantilesOf, targetLength } from "./head.ts";
 import { buildDense, buildStage, type Signal, type Site, type Stage } from "./layer.ts";
-import { layoutOf, type Layout } from "./layout.ts";
+import { layoutOf, statisticsOf, type Layout } from "./layout.ts";
 import { shapesOf, type Shape } from "./shape.ts";
 import { parseSpec, type ModelSpec } from "./spec.ts";
 
 export type Part =
-  | "statics" | "parameters" | "gradients" | "optimizer" | "windows"
+  | "statics" | "parameters" | "statistics" | "gradients" | "optimizer" | "windows"
   | "signals" | "signal gradients" | "gates" | "cells" | "borders" | "attention" | "scratch";
 
 /** One block of kernel memory. */
@@ -61,6 +61,7 @@ export interface Plan {
 /** Pointers to what a network and its trainer work on; 0 where it does not exist. */
 export interface Pointers {
   readonly parameters: number;
+  readonly statistics: number;
   readonly gradients: number;
   /** The optimizer's: first and second moments, and the parameters at the start of a fit, (P) each. */
   readonly m: number;
@@ -174,6 +175,7 @@ function layOut(
   spec: ModelSpec, { batch, training, blockSteps = Infinity }: PlanOptions, kernels: Kernels, partner: Partner | undefined, sizes: ReadonlyMap<Shared, number>,
 ): Assembly & { needs: ReadonlyMap<Shared, number> } {
   const layout = layoutOf(spec);
+  const statistics = statisticsOf(spec);
   const P = layout.length;
   const O = outputs(spec);
   const { steps, features, width } = spec.input;
@@ -186,6 +188,7 @@ function layOut(
   const forTraining = (part: Part) => (training ? ledger.take(part, P) : 0);
   const pointers = {
     parameters: ledger.take("parameters", P),
+    statistics: ledger.take("statistics", statistics.length),
     gradients: forTraining("gradients"),
     m: forTraining("optimizer"),
     v: forTraining("optimizer"),
@@ -222,12 +225,14 @@ function layOut(
   const site = (index: number, prefix: string, layer: string, before: Signal, after: Shape): Site => {
     const keep = (part: Part, floats: number) => ledger.take(part, floats, layer);
     const place = placesIn(layout, prefix);
+    const statistic = placesIn(statistics, prefix);
     let scratch = 0;
     return {
       kernels, partner, training, steps: before.steps, batch, index, keep,
       blockSteps: recompute ? blockSteps : before.steps,
       weight: (name) => pointers.parameters + place(name),
       gradient: (name) => (training ? pointers.gradients + place(name) : 0),
+      statistic: (name) => pointers.statistics + statistic(name),
       signal: () => signal(keep, after),
       scratch(floats) {
         const at = scratch;

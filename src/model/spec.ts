@@ -42,7 +42,8 @@ const layer = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("activation"), kind: z.enum(["relu", "tanh", "sigmoid"]) }),
   /**
    * To mean 0 and variance 1, then scale and bias a feature. "layer": over the features of a step (Ba et al. 2016). "batch": over windows and
-   * steps (Ioffe & Szegedy 2015); its statistics are a factory's own and never leave it (Li et al. 2021, FedBN).
+   * steps (Ioffe & Szegedy 2015); scale and bias are learnt together, the statistics are a factory's own and never
+   * leave it (Andreux et al. 2020, SiloBN; FedBN, Li et al. 2021, keeps scale and bias, too).
    */
   z.strictObject({ type: z.literal("normalise"), kind: z.enum(["batch", "layer"]) }),
   /** Inverted dropout while training, nothing at inference. */

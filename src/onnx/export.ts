@@ -13,11 +13,12 @@
  * Operators: https://onnx.ai/onnx/operators
  */
 import type { Scaler } from "../data/scaler.ts";
-import { layoutOf } from "../model/layout.ts";
+import { layoutOf, statisticsOf } from "../model/layout.ts";
 import { paddingOf, shapesOf, type Sequence } from "../model/shape.ts";
 import type { LayerSpec, ModelSpec } from "../model/spec.ts";
 import { addConvolution, addFlatten, addPool, addReduction, arrange, type Axes, type Flow } from "./convolution.ts";
 import { Graph, type Port } from "./graph.ts";
+import { addBatchNormalise, addLayerNormalise } from "./normalise.ts";
 
 const IR_VERSION = 8;
 const OPSET = 14;
@@ -27,6 +28,8 @@ export interface OnnxOptions {
   readonly spec: ModelSpec;
   /** (P) the canonical vector of `layoutOf(spec)`. */
   readonly parameters: Float32Array;
+  /** (S) of `statisticsOf(spec)`: the file is for the place whose windows these are of. Absent where nothing is normalised over batches. */
+  readonly statistics?: Float32Array;
   readonly scaler: Scaler;
   /**
    * What else the file says about itself, each value a string. By convention: `task`, `rounds`, `clients`,
@@ -50,12 +53,13 @@ export interface OnnxOptions {
  *
  * @throws RangeError where parameters, scaler or metadata do not fit the spec.
  */
-export function exportOnnx({ spec, parameters, scaler, metadata = {} }: OnnxOptions): Uint8Array<ArrayBuffer> {
+export function exportOnnx({ spec, parameters, statistics = new Float32Array(0), scaler, metadata = {} }: OnnxOptions): Uint8Array<ArrayBuffer> {
   const { features, steps } = spec.input;
   checkScaler(scaler, features);
   const threshold = alarmThreshold(spec, metadata);
   const graph = new Graph();
   addParameters(graph, spec, parameters);
+  addStatistics(graph, spec, statistics);
 
   const settings = scaler.regimes?.settings ?? 0;
   const sensors: Port = {
@@ -89,6 +93,15 @@ function addParameters(graph: Graph, spec: ModelSpec, parameters: Float32Array):
     if (!values.every(Number.isFinite)) throw new RangeError(`"parameters" expected finite numbers, but ${name} has others; the training diverged`);
     graph.initializer(name, shape, values);
   }
+}
+
+/** As constants, because the initializers are the canonical vector and nothing else. */
+function addStatistics(graph: Graph, spec: ModelSpec, statistics: Float32Array): void {
+  const layout = statisticsOf(spec);
+  if (statistics.length !== layout.length) {
+    throw new RangeError(`"statistics" expected ${layout.length} numbers for this spec, got ${statistics.length}; adapt the model to the windows of the place that will use it`);
+  }
+  for (const { name, shape, offset, length } of layout.parameters) graph.constant(name, shape, [...statistics.subarray(offset, offset + length)]);
 }
 
 /** y = (x - mean[r]) / std[r], in float32 and in this order, as the scaler itself computes it. */
@@ -129,7 +142,7 @@ function addLayers(graph: Graph, sequence: Flow, spec: ModelSpec): string {
   let { name: x, axes } = sequence;
   layers.forEach(({ layer, name, before }, place) => {
     if (before.kind === "sequence") {
-      const wanted = AXES[layer.type] ?? "TBF";
+      const wanted = layer.type === "normalise" && layer.kind === "batch" ? "BFT" : (AXES[layer.type] ?? "TBF");
       if (wanted !== "any") ({ name: x, axes } = arrange(graph, { name: x, axes }, wanted, x === sequence.name ? "sequence" : `${name}.input`));
     }
     if (layer.type === "lstm" || layer.type === "gru") x = addRecurrent(graph, name, x, layer, layers[place + 1]?.layer.type === "last");
@@ -140,8 +153,10 @@ function addLayers(graph: Graph, sequence: Flow, spec: ModelSpec): string {
     if (layer.type === "convolution") x = addConvolution(graph, name, x, layer, before as Sequence, paddingOf);
     if (layer.type === "pool") x = addPool(graph, name, x, layer, before as Sequence);
     if (layer.type === "activation") x = graph.node(ACTIVATION[layer.kind], name, [x]);
+    if (layer.type === "normalise") x = layer.kind === "layer" ? addLayerNormalise(graph, name, x) : addBatchNormalise(graph, name, x);
     if (layer.type === "mean" || layer.type === "max") x = addReduction(graph, name, { name: x, axes }, layer.type);
     if (layer.type === "flatten") x = addFlatten(graph, name, x, before as Sequence);
+    if (layer.type === "normalise") x = layer.kind === "batch" ? addBatchNormalise(graph, name, x) : addLayerNormalise(graph, name, x);
     if (layer.type === "attention") x = addAttention(graph, name, x);
     if (layer.type === "repeat") {
       const step = graph.node("Unsqueeze", `${name}.step`, [x, graph.integers(`${name}.axis`, 0)]); // (1,B,I)

@@ -133,7 +133,8 @@ async function runCase(name: string, fleets: readonly Placed[], lstm: Cmapss | u
   }
   scores.push(...constantScores(name, fleets, judgedOn, figures));
   if (lstm) scores.push(...(await windowScores(name, fleets, lstm, context, figures)));
-  const model = lstm ? await deploy("turbofan", taskDataOf(lstm, together(HISTORY)), { spec: dense.spec, build, threshold: 0, rounds: ROUNDS, ...trained.federated! }, pool, runOnnx) : undefined;
+  const { parameters, scaler, sha256 } = trained.federated!;
+  const model = lstm ? await deploy("turbofan", taskDataOf(lstm, together(HISTORY)), { spec: dense.spec, build, parameters, scaler, sha256, threshold: 0, rounds: ROUNDS }, pool, runOnnx) : undefined;
   return { scores, bytes, model };
 }
 

@@ -7,6 +7,9 @@
  *     regimes ─ gather ─► centres ─┐
  *     moments ─ gather ─► scaler  ─┴─► rounds: fit ─ update ─► global ─► evaluate on validation ─ gather
  *                                                               └─► at the end, once: test ─ gather
+ *
+ * A model that normalises over batches is evaluated at each factory with the statistics of that factory's
+ * training windows. They are measured where the windows are and stay there.
  */
 import { mergeMoments, momentsLength, windowMoments } from "../data/moments.ts";
 import { clusterSettings, mergeClusters, type Regimes } from "../data/regime.ts";
@@ -16,6 +19,7 @@ import { FactoryClient, type Learner } from "../federation/client.ts";
 import { sum } from "../federation/merge.ts";
 import { Orchestrator, type Merge, type RoundReport } from "../federation/orchestrator.ts";
 import type { BuildName } from "../kernels/build.ts";
+import { statisticsOf } from "../model/layout.ts";
 import { initialParameters } from "../model/network.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import type { Examples, Training } from "../model/trainer.ts";
@@ -47,6 +51,8 @@ export interface Federated {
   readonly parameters: Float32Array;
   readonly sha256: string;
   readonly scaler: Scaler;
+  /** By factory id, (S) statistics of the final model on that factory's training windows; empty where the model has none. Each has left its factory for this result only. */
+  readonly factoryStatistics: ReadonlyMap<string, Float32Array>;
   /** By factory id, of the final model. */
   readonly validation: ReadonlyMap<string, Float64Array>;
   readonly test: ReadonlyMap<string, Float64Array>;
@@ -76,6 +82,7 @@ export async function federate(options: FederationOptions): Promise<Federated> {
   const ending = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, ending.signal]) : ending.signal;
   let scaler!: Scaler;
+  const factoryStatistics = new Map<string, Float32Array>();
   const parties = factories.map(async (factory) => {
     const learner = new FactoryLearner(factory, options);
     const client = new FactoryClient({ id: factory.id, exchange: orchestrator.handle, learner, fingerprint, build });
@@ -84,6 +91,7 @@ export async function federate(options: FederationOptions): Promise<Federated> {
     await client.run(signal);
     await client.gather("test", await learner.countsOf(factory.test), signal);
     if (!options.everyRound) await client.gather("validation", await learner.countsOf(factory.validation), signal);
+    factoryStatistics.set(factory.id, await learner.statistics());
   });
   try {
     await Promise.all(parties);
@@ -97,7 +105,7 @@ export async function federate(options: FederationOptions): Promise<Federated> {
   const validation = options.everyRound
     ? new Map(last!.clients.map(({ id, evaluation }) => [id, evaluation]))
     : contributions.get("validation")!;
-  return { parameters, sha256, scaler, validation, test: contributions.get("test")! };
+  return { parameters, sha256, scaler, factoryStatistics, validation, test: contributions.get("test")! };
 }
 
 /** How the orchestrator merges a topic: counts add up, as they do by default. */
@@ -137,6 +145,7 @@ class FactoryLearner implements Learner {
   readonly #factory: TaskFactory;
   readonly #options: FederationOptions;
   readonly #scaled = new Map<TaskWindows, Float32Array>();
+  #adapted: { readonly parameters: Float32Array; readonly statistics: Float32Array } | undefined;
   #scaler!: Scaler;
 
   constructor(factory: TaskFactory, options: FederationOptions) {
@@ -167,8 +176,20 @@ class FactoryLearner implements Learner {
   async countsOf(windows: TaskWindows): Promise<Float64Array> {
     const { pool, spec, build, counts } = this.#options;
     const inputs = this.#inputs(windows);
-    const predictions = await pool.predict({ kind: "predict", spec, build, parameters: this.parameters, inputs });
+    const predictions = await pool.predict({ kind: "predict", spec, build, parameters: this.parameters, statistics: await this.statistics(), inputs });
     return counts(predictions, windows, inputs);
+  }
+
+  /** Of the parameters at hand, on the training windows. */
+  async statistics(): Promise<Float32Array> {
+    const { pool, spec, build } = this.#options;
+    if (statisticsOf(spec).length === 0) return new Float32Array(0);
+    const same = this.#adapted?.parameters.every((value, p) => value === this.parameters[p]);
+    if (!same) {
+      const parameters = this.parameters.slice();
+      this.#adapted = { parameters, statistics: await pool.adapt({ kind: "adapt", spec, build, parameters, inputs: this.#inputs(this.#factory.train) }) };
+    }
+    return this.#adapted!.statistics;
   }
 
   #inputs(windows: TaskWindows): Float32Array {

@@ -8,7 +8,7 @@ import { differenceOf, encodeArtefact, exportRun, type Artefact, type OnnxRunner
 import { inOnePlace } from "./comparison.ts";
 import { federate, type Federated } from "./federation.ts";
 import type { Pool } from "./pool.ts";
-import { scoresOf, type Scoring } from "./score.ts";
+import { scoresOf, type Fitted, type Scoring } from "./score.ts";
 import type { CaseResult, Score, Way } from "./study.ts";
 import type { TaskData, TaskFactory } from "./task.ts";
 
@@ -51,10 +51,15 @@ export async function networkScores(options: NetworkScoring): Promise<NetworkSco
 
   const scores = await Promise.all(ways.map((way) => {
     const own = trained.filter((_, index) => groups[index].way === way);
-    return scoresOf(options, way, (factory) => (way === "solo" ? own[factory] : own[0]));
+    return scoresOf(options, way, (factory) => usedBy(factories[factory].id, way === "solo" ? own[factory] : own[0]));
   }));
   const only = (way: Trained) => (ways.includes(way) ? trained[groups.findIndex((group) => group.way === way)] : null);
   return { scores: scores.flat(), federated: only("federated"), centralised: only("centralised"), bytes };
+}
+
+/** A model as a factory uses it, with its own statistics; where it took no part in training, with those of whoever trained it. */
+function usedBy(id: string, { parameters, scaler, factoryStatistics: own }: Federated): Fitted {
+  return { parameters, scaler, statistics: own.get(id) ?? [...own.values()][0] };
 }
 
 function train({ spec, build, seed, rounds, training, pool, data = NO_REGIMES, signal }: NetworkScoring, factories: readonly TaskFactory[], onRound: (bytes: number) => void): Promise<Federated> {

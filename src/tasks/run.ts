@@ -11,7 +11,7 @@ import { layoutOf } from "../model/layout.ts";
 import type { Metrics } from "../model/metrics.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import type { Training } from "../model/trainer.ts";
-import { decodeArtefact, differenceOf, encodeArtefact, exportRun, predict, type Artefact, type OnnxRunner } from "./artefact.ts";
+import { adapt, decodeArtefact, differenceOf, encodeArtefact, exportRun, predict, type Artefact, type OnnxRunner } from "./artefact.ts";
 import { compare, type Comparison } from "./comparison.ts";
 import { condition } from "./condition.ts";
 import { federate, type Federated } from "./federation.ts";
@@ -19,7 +19,7 @@ import { hydraulic } from "./hydraulic.ts";
 import { judgeOf, meanAndWorst, type Judge } from "./judge.ts";
 import type { Pool } from "./pool.ts";
 import type { FactorySummary, RoundRecord, Summary } from "./result.ts";
-import { STATES, type Schedule, type Task, type TaskData } from "./task.ts";
+import { STATES, type Schedule, type Task, type TaskData, type TaskFactory } from "./task.ts";
 import { turbofan } from "./turbofan.ts";
 
 export { exportRun, type OnnxRunner };
@@ -181,7 +181,9 @@ export async function run(prepared: Prepared, hooks: RunHooks): Promise<{ summar
   }
 
   report({ kind: "phase", name: "export" });
-  const artefact = artefactOf(federated, threshold, rounds);
+  // A file can hold the statistics of one factory: the first one's. The others adapt the model to themselves.
+  const [{ id: adaptedTo }] = data.factories;
+  const artefact: Artefact = { ...artefactOf(federated, threshold, rounds), statistics: federated.factoryStatistics.get(adaptedTo), adaptedTo };
   const checkpoint = encodeArtefact(task.name, data, artefact);
   const onnx = exportRun(checkpoint);
   const maxAbsDifference = hooks.runOnnx ? await differenceOf(onnx, artefact, data, pool, hooks.runOnnx) : null;
@@ -206,9 +208,12 @@ export async function run(prepared: Prepared, hooks: RunHooks): Promise<{ summar
 
 /** A trained model with the counts that its factories would contribute. */
 async function measured(artefact: Artefact, { factories }: TaskData, judge: Judge, pool: Pool): Promise<Federated> {
+  const factoryStatistics = new Map(await Promise.all(factories.map(async ({ id, train }) => [id, await adapt(artefact, train, pool)] as const)));
+  const countsOf = async ({ id, ...windows }: TaskFactory, split: "validation" | "test") =>
+    judge.counts(await predict({ ...artefact, statistics: factoryStatistics.get(id) }, windows[split], pool), windows[split]);
   const counts = async (split: "validation" | "test") =>
-    new Map(await Promise.all(factories.map(async (factory) => [factory.id, judge.counts(await predict(artefact, factory[split], pool), factory[split])] as const)));
-  return { ...artefact, validation: await counts("validation"), test: await counts("test") };
+    new Map(await Promise.all(factories.map(async (factory) => [factory.id, await countsOf(factory, split)] as const)));
+  return { ...artefact, factoryStatistics, validation: await counts("validation"), test: await counts("test") };
 }
 
 function recordOf(round: RoundReport, { factories }: TaskData, rounds: number, judge: Judge, threshold: number, seconds: number): RoundRecord {
@@ -241,22 +246,25 @@ async function figuresOf(
     factories,
     heldOut: data.heldOut && (await heldOutOf(data.heldOut, judge, artefact, comparison, pool)),
     metrics: { ...pooled, solo: solo.length > 0 ? meanAndWorst(solo) : null },
-    predictions: task.kind === "regress" ? await predictionsOf(task, data, artefact, pool) : null,
+    predictions: task.kind === "regress" ? await predictionsOf(task, data, artefact, federated.factoryStatistics, pool) : null,
   };
 }
 
 type Compared = Pick<FactorySummary, "federated" | "centralised">;
 
 async function heldOutOf({ id, test }: NonNullable<TaskData["heldOut"]>, judge: Judge, artefact: Artefact, comparison: Comparison | null, pool: Pool): Promise<FactorySummary> {
-  const federated = judge.metrics(judge.counts(await predict(artefact, test, pool), test), artefact.threshold);
+  const adapted = { ...artefact, statistics: await adapt(artefact, test, pool) }; // it has no training windows
+  const federated = judge.metrics(judge.counts(await predict(adapted, test, pool), test), artefact.threshold);
   return { id, train: 0, test: test.count, solo: null, federated, centralised: comparison && comparison.heldOut, own: null };
 }
 
 /** True and predicted values on the test windows, for people to look at. */
-async function predictionsOf({ cap = Infinity }: Task, { factories }: TaskData, artefact: Artefact, pool: Pool): Promise<Summary["predictions"]> {
+async function predictionsOf(
+  { cap = Infinity }: Task, { factories }: TaskData, artefact: Artefact, statistics: Federated["factoryStatistics"], pool: Pool,
+): Promise<Summary["predictions"]> {
   const parts = await Promise.all(
     factories.map(async ({ id, test }) => {
-      const predictions = await predict(artefact, test, pool);
+      const predictions = await predict({ ...artefact, statistics: statistics.get(id) }, test, pool);
       return [...predictions].map((value, n) => ({ factory: id, truth: test.targets[n], predicted: Math.min(cap, Math.max(0, value)) }));
     }),
   );
@@ -279,8 +287,10 @@ export async function evaluateRun(
     throw new RangeError(`the model expects windows of ${shape(spec.input)} values, the data have ${shape(here.spec.input)}`);
   }
   const judge = judgeOf(task, spec);
-  const tested = [...data.factories, ...(data.heldOut ? [data.heldOut] : [])];
-  const counts = await Promise.all(tested.map(async ({ test }) => judge.counts(await predict(artefact, test, pool), test)));
+  const tested = [...data.factories, ...(data.heldOut ? [{ ...data.heldOut, train: data.heldOut.test }] : [])];
+  const counts = await Promise.all(
+    tested.map(async ({ train, test }) => judge.counts(await predict({ ...artefact, statistics: await adapt(artefact, train, pool) }, test, pool), test)),
+  );
   return {
     metrics: judge.pooled(counts.slice(0, data.factories.length), threshold),
     factories: tested.map(({ id }, index) => ({ id, metrics: judge.metrics(counts[index], threshold) })),

@@ -6,13 +6,14 @@
 import type { BuildName } from "../kernels/build.ts";
 import { anomaly } from "./anomaly.ts";
 import type { OnnxRunner } from "./artefact.ts";
+import { energy } from "./energy.ts";
 import { engineStudy } from "./enginestudy.ts";
 import type { Unit } from "./evidence.ts";
 import type { Pool } from "./pool.ts";
 import { processFault } from "./processfault.ts";
 import type { CaseResult, Study, StudyCase } from "./study.ts";
 
-export const studies: readonly Study[] = [anomaly, engineStudy, processFault];
+export const studies: readonly Study[] = [anomaly, energy, engineStudy, processFault];
 
 export interface StudyOptions {
   readonly seeds: readonly number[];

@@ -34,6 +34,9 @@ const dense = (activation: "relu" | "tanh" | "sigmoid" | "linear") => ({ type: "
 
 const forecast: ModelSpecInput["head"] = { type: "forecast", outputs: ["1 h", "4 h"], unit: "kWh", scale: 3 };
 
+const overBatch = { type: "normalise", kind: "batch" } as const;
+const overLayer = { type: "normalise", kind: "layer" } as const;
+
 const models: Record<string, Model> = {
   "one direction, attention": modelOf([lstm, attention], classify),
   "one direction, last": modelOf([lstm, last], classify),
@@ -76,6 +79,14 @@ const models: Record<string, Model> = {
     classify, { steps: 99, features: 2, width: 11 },
   ),
   "an image, mean over its pixels": modelOf([convolution(4, 3, { padding: "same" }), pool("average", 2), { type: "mean" }], classify, { steps: 42, features: 1, width: 6, regimes: 2 }),
+  "normalised over batches, as a sequence and as a vector": modelOf([overBatch, both, overBatch, attention, overBatch, dense("tanh"), overBatch], classify),
+  "normalised over layers, as a sequence and as a vector": modelOf([overLayer, both, dropout, overLayer, attention, overLayer, dense("tanh"), overLayer], regress),
+  "convolutions that are normalised over batches and layers": modelOf(
+    [convolution(4, 5, { stride: 2, padding: "same" }), overBatch, relu, pool("max", 2), convolution(5, 3, { padding: "same" }), overLayer, relu, { type: "mean" }, overBatch],
+    classify, { steps: 33 },
+  ),
+  "an image, normalised over batches": modelOf([convolution(4, 3, { padding: "same" }), overBatch, relu, pool("max", 2), { type: "flatten" }], classify, { steps: 42, features: 2, width: 6 }),
+  "normalised over batches behind a bottleneck": modelOf([lstm, last, overBatch, { type: "repeat" }, overBatch, lstm], { type: "reconstruct" }),
   "sizes of one": modelOf([{ ...both, hidden: 1 }, { type: "attention", size: 1 }, { ...dense("relu"), units: 1 }], regress, { steps: 1, features: 1 }),
 };
 
@@ -90,10 +101,11 @@ async function run(bytes: Uint8Array, { spec, scaler }: Model, windows: Float32A
 
 const maxDifference = (a: Float32Array, b: Float32Array | Float64Array) => Math.max(...a.map((value, at) => Math.abs(value - b[at])));
 
-function ownPrediction({ spec, parameters, scaler }: Model, inputs: Float32Array, B: number): Float32Array {
+function ownPrediction({ spec, parameters, statistics, scaler }: Model, inputs: Float32Array, B: number): Float32Array {
   const { steps } = spec.input;
   const network = new Network(spec, { batch: B, training: false });
   network.parameters.set(parameters);
+  network.statistics.set(statistics);
   const windows = { inputs, count: B, steps, features: inputs.length / B / steps, targets: new Float32Array(B), groups: new Int32Array(B) };
   return predictAll(network, scale(windows, scaler), B);
 }
@@ -260,6 +272,12 @@ describe("an export refuses", () => {
     const parameters = model.parameters.slice();
     parameters[0] = Number.NaN;
     expect(() => exportOnnx({ ...model, parameters })).toThrow(/0\.lstm\.W/);
+  });
+
+  it("a model that normalises over batches and has not been adapted, and statistics where there are none", () => {
+    const { statistics, ...normalised } = models["normalised over batches behind a bottleneck"];
+    expect(() => exportOnnx(normalised)).toThrow(/"statistics" expected 16 numbers for this spec, got 0; adapt the model/);
+    expect(() => exportOnnx({ ...model, statistics })).toThrow(/"statistics" expected 0 numbers for this spec, got 16/);
   });
 
   it("a scaler of another shape or with impossible numbers", () => {

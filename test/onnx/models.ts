@@ -4,15 +4,16 @@
 import type { Scaler } from "../../src/data/scaler.ts";
 import { random } from "../../src/kernels/random.ts";
 import { outputs, quantilesOf } from "../../src/model/head.ts";
-import { layoutOf } from "../../src/model/layout.ts";
+import { layoutOf, statisticsOf } from "../../src/model/layout.ts";
 import { parseSpec, type LayerSpec, type ModelSpec, type ModelSpecInput } from "../../src/model/spec.ts";
-import { activations, attentionForward, convolutionForward, denseForward, gruForward, lstmForward, poolForward, softmax, type Slide, type Vector } from "../reference.ts";
+import { activations, attentionForward, batchNormForward, convolutionForward, denseForward, gruForward, layerNormForward, lstmForward, poolForward, softmax, type Slide, type Vector } from "../reference.ts";
 
 export const STATES = ["HEALTHY", "DEGRADED", "CRITICAL", "FAILURE"];
 
 export interface Model {
   readonly spec: ModelSpec;
   readonly parameters: Float32Array;
+  readonly statistics: Float32Array;
   readonly scaler: Scaler;
 }
 
@@ -32,7 +33,8 @@ export function modelOf(layers: ModelSpecInput["layers"], head: ModelSpecInput["
     std: table(rows, features, () => between(0.5, 4)),
     ...(regimes && { regimes: { settings: 2, centres: table(regimes, 2, () => between(-3, 3)).map(([a, b]) => [0.3 * a, 12 * b]), spread: [0.3, 12] } }),
   };
-  return { spec, parameters, scaler };
+  const statistics = new Float32Array(statisticsOf(spec).length).map(() => between(0.2, 0.8));
+  return { spec, parameters, statistics, scaler };
 }
 
 /** Raw windows (B,T,columns) of scaled values in [-2, 2], with settings near the centres. */
@@ -48,7 +50,7 @@ export function windowsOf({ spec, scaler }: Model, B: number, seed = 2): Float32
 }
 
 /** Probabilities (B,classes), values (B), (B,O) or (B,O,Q), or windows (B,T,I). */
-export function predict({ spec, parameters, scaler }: Model, windows: Vector, B: number): Float64Array {
+export function predict({ spec, parameters, statistics, scaler }: Model, windows: Vector, B: number): Float64Array {
   let { steps: T, width } = spec.input;
   const parameter = (name: string) => {
     const { offset, length } = layoutOf(spec).parameters.find((row) => row.name === name)!;
@@ -70,6 +72,12 @@ export function predict({ spec, parameters, scaler }: Model, windows: Vector, B:
       x = Float64Array.from({ length: T * B * D * H }, (_, at) => directions[Math.floor(at / H) % D][Math.floor(at / (D * H)) * H + (at % H)]);
       final = Float64Array.from({ length: B * D * H }, (_, at) => x[(at % (D * H) < H ? T - 1 : 0) * B * D * H + at]);
       I = D * H;
+    }
+    if (layer.type === "normalise") {
+      const input = { x, scale: named("scale"), bias: named("bias"), N: x.length / I, I };
+      const row = (name: string) => statisticsOf(spec).parameters.find((each) => each.name === `${index}.normalise.${name}`)!;
+      const given = (name: string) => statistics.subarray(row(name).offset, row(name).offset + I);
+      x = layer.kind === "layer" ? layerNormForward(input) : batchNormForward(input, { mean: given("mean"), variance: given("variance") });
     }
     if (layer.type === "last") x = final;
     if (layer.type === "convolution" || layer.type === "pool") {
