@@ -105,13 +105,16 @@ export interface RecordingWindowOptions {
   readonly stride: number;
   /** The part of each recording that windows lie in, wholly. Default: all of it. */
   readonly part?: { readonly from: number; readonly to: number };
+  /** Default: all recordings. */
+  readonly where?: (recording: Recording) => boolean;
   /** Default: the class among nine. */
   readonly target?: (recording: Recording) => number;
 }
 
 /** Windows (N,samples,1) of raw acceleration. Groups are indices into `recordings`. */
-export function recordingWindows(recordings: readonly Recording[], { samples, stride, part = { from: 0, to: 1 }, target = classOf }: RecordingWindowOptions): Windows {
+export function recordingWindows(recordings: readonly Recording[], { samples, stride, part = { from: 0, to: 1 }, where = () => true, target = classOf }: RecordingWindowOptions): Windows {
   const starts = recordings.flatMap((recording, group) => {
+    if (!where(recording)) return [];
     const first = Math.ceil(part.from * recording.samples.length);
     const last = Math.floor(part.to * recording.samples.length) - samples;
     return Array.from({ length: Math.max(0, Math.floor((last - first) / stride) + 1) }, (_, index) => ({ group, at: first + index * stride }));

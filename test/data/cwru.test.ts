@@ -64,6 +64,10 @@ describe("recordingWindows", () => {
     expect([...new Set(windows.targets)].map((target) => CLASSES[target])).toEqual(["ball 14", "inner 14", "outer 14"]);
   });
 
+  it("takes some recordings, and groups are indices among all", () => {
+    expect([...recordingWindows(recordings, { samples: 500, stride: 500, where: ({ fault }) => fault !== "ball" }).groups]).toEqual([1, 1, 2, 2]);
+  });
+
   it("takes another target, and gives none where a part is too short", () => {
     expect([...recordingWindows(recordings, { samples: 1000, stride: 1, target: ({ fault }) => FAULTS.indexOf(fault) }).targets]).toEqual([0, 1, 2]);
     expect(recordingWindows(recordings, { samples: 1001, stride: 1 }).count).toBe(0);
