@@ -44,7 +44,9 @@ export function loadCases({ recordings }: Cwru): StudyCase[] {
     trained.set(key, found);
     return found;
   };
-  return LOADS.flatMap((from) => LOADS.filter((to) => to !== from).map((to): StudyCase => {
+  // One step up for each load, then one down: cases that run at the same time train at different loads.
+  return [1, 2].flatMap((step) => LOADS.map((from): StudyCase => {
+    const to = LOADS[(from + step) % LOADS.length];
     const name = `load ${from} to ${to}`;
     return {
       name,
