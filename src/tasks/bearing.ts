@@ -14,7 +14,7 @@ import { linearScores } from "./linear.ts";
 import { loadCases } from "./loadshift.ts";
 import { deploy, networkScores } from "./network.ts";
 import { severityCases } from "./severity.ts";
-import type { CaseContext, CaseResult, Study, StudyCase, Target, Way } from "./study.ts";
+import { ALL, type CaseContext, type CaseResult, type Score, type Study, type StudyCase, type Target, type Way } from "./study.ts";
 import { halfCosine, type TaskFactory } from "./task.ts";
 import { bandPowers, classFigures, convolutional, linear, recordingIntervals, SAMPLES } from "./vibration.ts";
 
@@ -72,13 +72,15 @@ function splitCase(cwru: Cwru, split: Split): StudyCase {
       const network = await networkScores({ ...common, model: "CNN", factories: raw, spec, rounds, training: (round) => split.training(round, raw), progress });
       const powers = split.factories.map(({ id, where }): TaskFactory => ({ id, ...partsOf(cwru, where, (windows) => bandPowers(windows, RATE_HZ, BANDS)) }));
       const closed = await linearScores({ ...common, model: "FFT + linear", factories: powers, spec: linear(BANDS, CLASSES) });
-      const scores = [...network.scores, ...closed.scores.filter(({ way }) => (ways as readonly Way[]).includes(way))];
+      // Where all are judged on all classes, each factory's own model is judged on them, and there is no score of these models together.
+      const told = ({ way, factory }: Score) => (ways as readonly Way[]).includes(way) && !(judgedOn === "all" && way === "solo" && factory === ALL);
+      const scores = [...network.scores, ...closed.scores].filter(told);
       const bytes = { CNN: network.bytes, "FFT + linear": closed.models.bytes };
       if (!network.federated) return { scores, notes: [NO_NORMAL, ...cwru.notes] };
-      const { parameters, sha256, scaler, statistics } = network.federated;
-      const [[adaptedTo, own]] = [...statistics];
+      const { parameters, sha256, scaler, factoryStatistics } = network.federated;
+      const [[adaptedTo, statistics]] = [...factoryStatistics];
       const data = { factories: raw, heldOut: null, settings: 0, regimes: 1, channels: [{ name: "drive end, standardised", unit: "" }], rateHz: RATE_HZ, origin: ORIGIN };
-      const model = await deploy("bearing", data, { spec, build, parameters, statistics: own, adaptedTo, scaler, threshold: 0, sha256, rounds }, pool, runOnnx);
+      const model = await deploy("bearing", data, { spec, build, parameters, statistics, adaptedTo, scaler, threshold: 0, sha256, rounds }, pool, runOnnx);
       return { scores, bytes, model, notes: [NO_NORMAL, ...cwru.notes] };
     },
   };
