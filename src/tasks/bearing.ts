@@ -86,7 +86,7 @@ function splitCase(cwru: Cwru, split: Split): StudyCase {
   };
 }
 
-function partsOf({ recordings }: Cwru, where: (recording: Recording) => boolean, transform: (windows: Windows) => Windows): Omit<TaskFactory, "id"> {
+export function partsOf({ recordings }: Cwru, where: (recording: Recording) => boolean, transform: (windows: Windows) => Windows): Omit<TaskFactory, "id"> {
   const windows = (part: { from: number; to: number }, stride: number) => transform(recordingWindows(recordings, { samples: SAMPLES, stride, part, where, target: classOf }));
   return { train: windows(PARTS.train, SAMPLES / 4), validation: windows(PARTS.validation, SAMPLES / 2), test: windows(PARTS.test, SAMPLES) };
 }

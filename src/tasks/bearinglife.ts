@@ -24,7 +24,7 @@ import { halfCosine, type TaskFactory } from "./task.ts";
 /** Where wear is heard first, far above what shaft, imbalance and gears do. */
 const BAND_HZ = [5000, RATE_HZ / 2] as const;
 /** Columns of a row: two of time, two of vibration. */
-const COLUMNS = 4;
+export const COLUMNS = 4;
 const TIME_COLUMNS = 2;
 const ROUNDS = 30;
 const LAMBDA = 1e-2;
@@ -54,12 +54,12 @@ export const bearingLife: Study = {
 };
 
 /** (K,1,4) a row for each snapshot; targets are shares of life, groups the bearings. */
-interface LifeRows extends Windows {
+export interface LifeRows extends Windows {
   /** (K) */
   readonly hours: Float64Array;
 }
 
-function lifeRows({ hours, lifeHours, snapshots }: Life, group: number): LifeRows {
+export function lifeRows({ hours, lifeHours, snapshots }: Life, group: number): LifeRows {
   const features = new Features({ rateHz: RATE_HZ, spectrum: { bandsHz: [BAND_HZ], log: true } }, { steps: SAMPLES, channels: ["acceleration"] });
   const powers = snapshots.map((snapshot) => features.extract(snapshot, 2));
   const inputs = Float32Array.from(powers.flatMap(([horizontal, vertical], at) => [hours[at], log(hours[at] + 0.1), horizontal - powers[0][0], vertical - powers[0][1]]));
@@ -69,7 +69,7 @@ function lifeRows({ hours, lifeHours, snapshots }: Life, group: number): LifeRow
   };
 }
 
-const network = (features: number): ModelSpec => parseSpec({
+export const network = (features: number): ModelSpec => parseSpec({
   input: { steps: 1, features },
   layers: [{ type: "flatten" }, { type: "dense", units: 32, activation: "relu" }, { type: "dropout", rate: 0.2 }],
   head: { type: "regress", unit: "life" },
@@ -110,13 +110,13 @@ function factoriesWithout(heldOut: number, rows: readonly LifeRows[], columns: n
 }
 
 /** The first columns of rows. */
-function columnsOf(windows: Windows, columns: number): Windows {
+export function columnsOf(windows: Windows, columns: number): Windows {
   const { inputs, targets, groups, count, features } = windows;
   return { inputs: inputs.filter((_, at) => at % features < columns), targets, groups, count, steps: 1, features: columns };
 }
 
 /** Predictions are read as in [0, 1]. After t hours and at a share f of life, t (1 - f) / f hours are left. */
-function lifeFigures(predictions: Float32Array, { targets, hours, count }: LifeRows): Record<string, number> {
+export function lifeFigures(predictions: Float32Array, { targets, hours, count }: LifeRows): Record<string, number> {
   const lifeHours = hours[count - 1];
   if (predictions.length === 0) return {};
   let mae = 0;
