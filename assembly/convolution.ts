@@ -146,33 +146,37 @@ function visit(
 }
 
 /**
- * A row of taps of B patches where a step has one number: four taps of four patches at once. A vector
- * that ends behind the taps is overwritten by the next row of them, or lies in what rounds a patch up.
+ * A row of taps of B patches where a step has one number: four taps of four patches at once. What it
+ * writes behind the taps is overwritten by the next row of them, or lies in what rounds a patch up.
  */
 function copySingles(patch: usize, line: usize, left: i32, columns: i32, size: i32, dilation: i32, B: i32, row: i32): void {
-  const step = <usize>B << 2;
+  const step = <usize>(dilation * B) << 2;
   const next = <usize>row << 2;
   for (let j = 0; j < size; j += 4) {
     const c = left + j * dilation;
+    const inside = line && c >= 0 && c + 3 * dilation < columns;
     for (let b = 0; b < B; b += 4) {
-      const lanes = B - b;
-      const at = line ? line + (<usize>b << 2) : 0;
-      const v0 = single(at, c, columns, step, lanes), v1 = single(at, c + dilation, columns, step, lanes);
-      const v2 = single(at, c + 2 * dilation, columns, step, lanes), v3 = single(at, c + 3 * dilation, columns, step, lanes);
-      const low01 = v128.shuffle<f32>(v0, v1, 0, 4, 1, 5), high01 = v128.shuffle<f32>(v0, v1, 2, 6, 3, 7);
-      const low23 = v128.shuffle<f32>(v2, v3, 0, 4, 1, 5), high23 = v128.shuffle<f32>(v2, v3, 2, 6, 3, 7);
+      const x_cb = line + (<isize>(c * B + b) << 2);
       const to = patch + <usize>b * next + (<usize>j << 2);
-      v128.store(to, v128.shuffle<f32>(low01, low23, 0, 1, 4, 5));
-      if (lanes > 1) v128.store(to + next, v128.shuffle<f32>(low01, low23, 2, 3, 6, 7));
-      if (lanes > 2) v128.store(to + 2 * next, v128.shuffle<f32>(high01, high23, 0, 1, 4, 5));
-      if (lanes > 3) v128.store(to + 3 * next, v128.shuffle<f32>(high01, high23, 2, 3, 6, 7));
+      if (inside && b + 4 <= B) {
+        const v0 = v128.load(x_cb), v1 = v128.load(x_cb + step), v2 = v128.load(x_cb + 2 * step), v3 = v128.load(x_cb + 3 * step);
+        const low01 = v128.shuffle<f32>(v0, v1, 0, 4, 1, 5), high01 = v128.shuffle<f32>(v0, v1, 2, 6, 3, 7);
+        const low23 = v128.shuffle<f32>(v2, v3, 0, 4, 1, 5), high23 = v128.shuffle<f32>(v2, v3, 2, 6, 3, 7);
+        v128.store(to, v128.shuffle<f32>(low01, low23, 0, 1, 4, 5));
+        v128.store(to + next, v128.shuffle<f32>(low01, low23, 2, 3, 6, 7));
+        v128.store(to + 2 * next, v128.shuffle<f32>(high01, high23, 0, 1, 4, 5));
+        v128.store(to + 3 * next, v128.shuffle<f32>(high01, high23, 2, 3, 6, 7));
+        continue;
+      }
+      for (let k = 0; k < 4; k++) {
+        const at = c + k * dilation;
+        const found = line && at >= 0 && at < columns;
+        for (let lane = 0, lanes = min(4, B - b); lane < lanes; lane++) {
+          f32.store(to + <usize>lane * next + (k << 2), found ? f32.load(x_cb + <usize>k * step + (lane << 2)) : 0);
+        }
+      }
     }
   }
-}
-
-@inline
-function single(at: usize, c: i32, columns: i32, step: usize, lanes: i32): v128 {
-  return at && c >= 0 && c < columns ? loadLanes(at + <usize>c * step, lanes) : f32x4.splat(0);
 }
 
 /** One tap of B patches: a step's (B,I), or zeros where there is none. */
@@ -203,11 +207,13 @@ function copy(patch: usize, x_step: usize, B: i32, I: i32, row: i32): void {
 /** (4) */
 function add(dx_step: usize, patch: usize, B: i32, I: i32, row: i32): void {
   for (let b = 0; b < B; b++) {
-    for (let i = 0; i < I; i += 4) {
-      const at = <usize>i << 2;
-      storeLanes(dx_step + at, flush(f32x4.add(loadLanes(dx_step + at, I - i), loadLanes(patch + at, I - i))), I - i);
+    let from = patch;
+    for (const end = patch + (<usize>(I & ~3) << 2); from < end; from += 16) {
+      v128.store(dx_step, flush(f32x4.add(v128.load(dx_step), v128.load(from))));
+      dx_step += 16;
     }
+    if (I & 3) storeLanes(dx_step, flush(f32x4.add(loadLanes(dx_step, I & 3), v128.load(from))), I & 3); // a patch is rounded up
+    dx_step += <usize>(I & 3) << 2;
     patch += <usize>row << 2;
-    dx_step += <usize>I << 2;
   }
 }

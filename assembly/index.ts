@@ -21,6 +21,9 @@ export { denseScratch, denseForward, denseBackward } from "./dense";
 export { convolutionScratch, convolutionForward, convolutionBackward } from "./convolution";
 export { poolForward, poolBackward, exchange } from "./pool";
 export { activationForward, activationBackward } from "./activation";
+export {
+  batchNormFloats, batchNormSums, batchNormStatistics, batchNormForward, batchNormBackward, layerNormForward, layerNormBackward,
+} from "./normalise";
 export { dropout, uniform, philox } from "./random";
 export { softmax, softmaxCrossEntropy, mse, huber, pinball } from "./loss";
 export { proximal, clipNorm, adam, sgd } from "./optimizer";

@@ -10,8 +10,8 @@
 
 // Model: a declarative spec, one parameter vector, training and prediction
 export { parseSpec, type HeadSpec, type LayerSpec, type ModelSpec, type ModelSpecInput } from "./model/spec.ts";
-export { layoutOf, type Layout, type Parameter } from "./model/layout.ts";
-export { initialParameters, Network, type Machinery } from "./model/network.ts";
+export { layoutOf, statisticsOf, type Layout, type Parameter } from "./model/layout.ts";
+export { initialParameters, initialStatistics, Network, type Machinery } from "./model/network.ts";
 export type { Loss } from "./model/head.ts";
 export { blockStepsFor, largestBatch, planOf, type Plan, type PlanOptions, type Region } from "./model/plan.ts";
 export { adam, predictAll, Trainer, type Examples, type Fitted, type Training } from "./model/trainer.ts";

@@ -8,15 +8,15 @@ import { isMainThread, parentPort, Worker, workerData } from "node:worker_thread
 import type { Source } from "./data/source.ts";
 import { Partner, serve, type Place, type Thread } from "./kernels/partner.ts";
 import type { PartnerOptions } from "./kernels/web.ts";
-import { Bench, type BenchOptions, type FitJob, type FitResult, type Pool, type PredictJob } from "./tasks/pool.ts";
+import { Bench, type AdaptJob, type BenchOptions, type FitJob, type FitResult, type Job, type Pool, type PredictJob } from "./tasks/pool.ts";
 
-export type { FitJob, Partner, PartnerOptions, Pool, PredictJob };
+export type { AdaptJob, FitJob, Partner, PartnerOptions, Pool, PredictJob };
 
 /** What a worker of this file is for; other workers may load it as a module, and are none. */
 const BENCH = "millwright bench", PARTNER = "millwright partner";
 
 interface Ticket {
-  readonly job: FitJob | PredictJob;
+  readonly job: Job;
   readonly priority: number;
   readonly resolve: (result: never) => void;
   readonly reject: (error: unknown) => void;
@@ -66,7 +66,7 @@ export function threadPool(size: number, options: BenchOptions = {}): Pool {
     idle.push(worker);
     return worker;
   });
-  const submit = (job: FitJob | PredictJob, priority: number) =>
+  const submit = (job: Job, priority: number) =>
     new Promise<never>((resolve, reject) => {
       if (ended) return reject(ended);
       waiting.push({ job, priority, resolve, reject });
@@ -76,6 +76,7 @@ export function threadPool(size: number, options: BenchOptions = {}): Pool {
     size,
     fit: (job) => submit(job, job.examples.count),
     predict: (job) => submit(job, Infinity),
+    adapt: (job) => submit(job, Infinity),
     close: async () => {
       end(new Error("the pool of workers was closed"));
       await Promise.all(workers.map((worker) => worker.terminate()));
@@ -128,10 +129,10 @@ export function folderSource(folder: string): Source {
 
 if (!isMainThread && workerData?.role === BENCH) {
   const bench = new Bench(workerData.options);
-  parentPort!.on("message", async (job: FitJob | PredictJob) => {
+  parentPort!.on("message", async (job: Job) => {
     let answer: Answer;
     try {
-      answer = { result: await (job.kind === "fit" ? bench.fit(job) : bench.predict(job)) };
+      answer = { result: await bench.perform(job) };
     } catch (error) {
       answer = { error };
     }

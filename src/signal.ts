@@ -7,6 +7,19 @@
  *     const rows = features.extract(windows.inputs, windows.count);      // (N, features.columns.length)
  */
 
+// From sensors to windows: the last samples in place, channels of different rates aligned by time
+export { Ring, type RingOptions, type RingPlace, type RingReader, type RingView } from "./signal/ring.ts";
+export { Resampler, type FilterOptions, type ResamplerOptions } from "./signal/resample.ts";
+export { SensorArray, type AlignedWindows, type QualityReport, type SensorArrayOptions } from "./signal/array.ts";
+export { GAP, NOT_A_NUMBER, OUT_OF_RANGE, STUCK, type Channel, type ChannelCounts } from "./signal/channel.ts";
+
+// Files that people have
+export { csvBatches, readCsv, type CsvKind, type CsvLimits, type CsvOptions } from "./data/csv.ts";
+export { parseParquet, readParquet, type ParquetLimits, type ParquetOptions } from "./data/parquet.ts";
+export { parseNpy, readNpy, type NpyArray } from "./data/npy.ts";
+export { numbersOf, type Column, type Records } from "./data/records.ts";
+export type { Bytes } from "./data/stream.ts";
+
 // Features of one signal
 export { Fft, type FftOptions } from "./signal/fft.ts";
 export { Spectrum, type Shape, type SpectrumOptions } from "./signal/spectrum.ts";

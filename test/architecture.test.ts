@@ -17,7 +17,7 @@ const read = (file: string) => readFileSync(join(root, file), "utf8");
 const ROOMS: Record<string, { from?: string[]; types?: string[]; packages?: string[] }> = {
   kernels: { packages: ["#wasm", "@assemblyscript/loader", "seedrandom"] },
   signal: { from: ["kernels"] },
-  data: { from: ["kernels", "signal"] },
+  data: { from: ["kernels", "signal"], packages: ["hyparquet"] },
   model: { from: ["kernels"], packages: ["zod"] },
   federation: { from: ["kernels"], packages: ["zod"] },
   onnx: { types: ["model", "data"], packages: ["@bufbuild/protobuf"] },

@@ -349,6 +349,59 @@ export function poolBackward(dy: Vector, { x, N, average, ...slide }: PoolInput)
   return dx;
 }
 
+// ---- Normalisation -------------------------------------------------------------------------------
+
+export interface NormaliseInput {
+  /** x (N,I), scale (I), bias (I). */
+  x: Vector; scale: Vector; bias: Vector;
+  N: number; I: number;
+}
+
+/** Mean and variance (I) of the columns of x (N,I). */
+export function batchStatistics(x: Vector, N: number, I: number) {
+  const mean = columnSums(x, N, I).map((total) => total / N);
+  const variance = columnSums(Float64Array.from(x, (value, at) => (value - mean[at % I]) ** 2), N, I).map((total) => total / N);
+  return { mean, variance };
+}
+
+/** By statistics that are given, or by those of x. */
+export function batchNormForward({ x, scale, bias, N, I }: NormaliseInput, { mean, variance }: { mean: Vector; variance: Vector } = batchStatistics(x, N, I)): Float64Array {
+  return Float64Array.from(x, (value, at) => (scale[at % I] * (value - mean[at % I])) / Math.sqrt(variance[at % I] + 1e-5) + bias[at % I]);
+}
+
+/** Gradients of Σ dy · y through the statistics of x, too. */
+export function batchNormBackward(dy: Vector, { x, scale, N, I }: NormaliseInput) {
+  const { mean, variance } = batchStatistics(x, N, I);
+  const dx = zeros(N * I), dscale = zeros(I), dbias = zeros(I);
+  for (let i = 0; i < I; i++) {
+    const rows = Array.from({ length: N }, (_, n) => n * I + i);
+    const hat = rows.map((at) => (x[at] - mean[i]) / Math.sqrt(variance[i] + 1e-5));
+    dbias[i] = sum(rows.map((at) => dy[at]));
+    dscale[i] = sum(rows.map((at, n) => dy[at] * hat[n]));
+    rows.forEach((at, n) => (dx[at] = (scale[i] / Math.sqrt(variance[i] + 1e-5)) * (dy[at] - dbias[i] / N - (hat[n] * dscale[i]) / N)));
+  }
+  return { dx, dscale, dbias };
+}
+
+/** A row by its own mean and variance: over a batch, of x turned round, without scale and bias. */
+export function layerNormForward({ x, scale, bias, N, I }: NormaliseInput): Float64Array {
+  return turned({ x, N, I }, (plain) => batchNormForward(plain)).map((hat, at) => scale[at % I] * hat + bias[at % I]);
+}
+
+export function layerNormBackward(dy: Vector, { x, scale, N, I }: NormaliseInput) {
+  const hat = turned({ x, N, I }, (plain) => batchNormForward(plain));
+  const g = transpose(Float64Array.from(dy, (value, at) => value * scale[at % I]), N, I);
+  return {
+    dx: turned({ x, N, I }, (plain) => batchNormBackward(g, plain).dx),
+    dscale: columnSums(hat.map((value, at) => value * dy[at]), N, I),
+    dbias: columnSums(dy, N, I),
+  };
+}
+
+function turned({ x, N, I }: Pick<NormaliseInput, "x" | "N" | "I">, work: (plain: NormaliseInput) => Float64Array): Float64Array {
+  return transpose(work({ x: transpose(x, N, I), scale: new Float64Array(N).fill(1), bias: zeros(N), N: I, I: N }), I, N);
+}
+
 // ---- Dense ---------------------------------------------------------------------------------------
 
 export interface DenseInput {

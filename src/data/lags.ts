@@ -77,16 +77,19 @@ function columnsOf(record: EnergyRecord, horizon: number): Column[] {
   return [...pastColumns(record, horizon), ...calendarColumns(record, horizon)];
 }
 
+/** A day ahead the last hours say nothing of their own, and models that see them do worse: only the days remain. */
 function pastColumns({ usage, lagging, leading }: EnergyRecord, horizon: number): Column[] {
   const logs = logsOf(usage);
   const sums = new Float64Array(usage.length + 1);
   usage.forEach((value, row) => (sums[row + 1] = sums[row] + value));
   const lagged = (values: Float32Array, back: number) => (row: number) => values[row - back];
   const daily = DAYS.flatMap((days) => (AROUND[days] ?? [0]).map((offset) => days * DAY - offset)).filter((back) => back >= horizon);
+  const days = daily.map((back) => ({ name: `log load ${back} before`, unit: "", at: lagged(logs, back) }));
+  if (horizon === DAY) return days;
   return [
+    ...days,
     ...RECENT.map((back) => ({ name: `load ${back} before now`, unit: "kWh", at: lagged(usage, horizon + back) })),
     ...RECENT.map((back) => ({ name: `log load ${back} before now`, unit: "", at: lagged(logs, horizon + back) })),
-    ...daily.map((back) => ({ name: `log load ${back} before`, unit: "", at: lagged(logs, back) })),
     ...MEANS.map((length) => ({
       name: `mean of ${length} until now`, unit: "kWh", at: (row: number) => (sums[row - horizon + 1] - sums[row - horizon + 1 - length]) / length,
     })),

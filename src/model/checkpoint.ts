@@ -1,7 +1,8 @@
 /**
  * @module
  * A model in a file: safetensors, one tensor a row of the layout, the spec in the metadata. Any
- * safetensors reader opens it; a file of another writer is read if it holds the same tensors.
+ * safetensors reader opens it; a file of another writer is read if it holds the same tensors. Behind
+ * the parameters come the statistics of a model that normalises over batches, where it has been adapted.
  *
  *     0       8                       8 + N, a multiple of 8
  *     | N u64 | JSON header, spaces   | float32 … little-endian, without gaps |
@@ -11,13 +12,15 @@
  * Format: https://github.com/huggingface/safetensors#format
  */
 import * as z from "zod/mini";
-import { layoutOf, type Parameter } from "./layout.ts";
+import { layoutOf, statisticsOf, type Parameter } from "./layout.ts";
 import { parseSpec, texts, type ModelSpec } from "./spec.ts";
 
 export interface Checkpoint {
   readonly spec: ModelSpec;
   /** (P) the canonical vector. */
   readonly parameters: Float32Array;
+  /** (S) the second vector, of a model that normalises over batches. Absent: it has not been adapted to any windows yet. */
+  readonly statistics?: Float32Array;
   /** What else is worth keeping with a model: scaler, task, rounds. The key `spec` is taken. */
   readonly metadata: Readonly<Record<string, string>>;
 }
@@ -38,16 +41,20 @@ const metadataSchema = z.record(z.string(), z.string());
  * The bytes of a safetensors file. The same checkpoint gives the same bytes, whatever the order of its metadata.
  * @throws RangeError where the parameters do not fit the spec or are not finite.
  */
-export function encodeCheckpoint({ spec, parameters, metadata }: Checkpoint): Uint8Array<ArrayBuffer> {
-  const layout = layoutOf(spec);
-  if (parameters.length !== layout.length) {
-    throw new RangeError(`"parameters" expected ${layout.length} numbers for this spec, got ${parameters.length}`);
-  }
+export function encodeCheckpoint({ spec, parameters, statistics, metadata }: Checkpoint): Uint8Array<ArrayBuffer> {
   if (Object.hasOwn(metadata, "spec")) throw new RangeError(`metadata "spec" is written by the checkpoint itself; leave it out`);
+  const { rows, length } = rowsOf(spec, Boolean(statistics?.length));
+  const P = layoutOf(spec).length;
+  for (const [title, values, expected] of [["parameters", parameters, P], ["statistics", statistics ?? [], length - P]] as const) {
+    if (values.length !== expected) throw new RangeError(`"${title}" expected ${expected} numbers for this spec, got ${values.length}`);
+  }
+  const values = new Float32Array(length);
+  values.set(parameters);
+  values.set(statistics ?? [], P);
   const entries = Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1));
-  const tensors = layout.parameters.map(({ name, shape, offset, length }) => {
-    checkFinite(name, parameters.subarray(offset, offset + length), "the training diverged");
-    return [name, { dtype: "F32", shape, data_offsets: [4 * offset, 4 * (offset + length)] }];
+  const tensors = rows.map((row) => {
+    checkValues(row.name, values.subarray(row.offset, row.offset + row.length), "the training diverged");
+    return [row.name, { dtype: "F32", shape: row.shape, data_offsets: [4 * row.offset, 4 * (row.offset + row.length)] }];
   });
   const json = JSON.stringify({ __metadata__: Object.fromEntries([["spec", JSON.stringify(spec)], ...entries]), ...Object.fromEntries(tensors) });
 
@@ -55,11 +62,11 @@ export function encodeCheckpoint({ spec, parameters, metadata }: Checkpoint): Ui
   const dataStart = Math.ceil((LENGTH_BYTES + text.length) / ALIGNMENT) * ALIGNMENT;
   const headerBytes = dataStart - LENGTH_BYTES;
   if (headerBytes > MAX_HEADER_BYTES) throw new RangeError(`"metadata" expected a header of at most ${MAX_HEADER_BYTES} bytes, got ${headerBytes}`);
-  const bytes = new Uint8Array(dataStart + 4 * layout.length);
+  const bytes = new Uint8Array(dataStart + 4 * length);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(headerBytes), true);
   bytes.set(text, LENGTH_BYTES);
   bytes.fill(0x20, LENGTH_BYTES + text.length, dataStart);
-  new Float32Array(bytes.buffer, dataStart).set(parameters);
+  new Float32Array(bytes.buffer, dataStart).set(values);
   return bytes;
 }
 
@@ -74,31 +81,41 @@ export function decodeCheckpoint(bytes: Uint8Array): Checkpoint {
   if (specText === undefined) throw invalid(`its metadata has no "spec"; it is a safetensors file, but not of Millwright`);
   const spec = parseSpec(parseJson(specText, `metadata "spec"`));
 
-  const layout = layoutOf(spec);
+  const adapted = statisticsOf(spec).parameters.some(({ name }) => Object.hasOwn(tensors, name));
+  const { rows, length } = rowsOf(spec, adapted);
   const dataBytes = bytes.length - dataStart;
-  if (dataBytes !== 4 * layout.length) {
-    throw invalid(`its spec needs ${4 * layout.length} bytes of tensors from byte ${dataStart} on, but it has ${dataBytes}; ${REMEDY}`);
+  if (dataBytes !== 4 * length) {
+    throw invalid(`its spec needs ${4 * length} bytes of tensors from byte ${dataStart} on, but it has ${dataBytes}; ${REMEDY}`);
   }
-  const places = layout.parameters.map((parameter) => ({ parameter, begin: placeOf(parameter, tensors) }));
-  const known = new Set(layout.parameters.map(({ name }) => name));
+  const places = rows.map((row) => ({ row, begin: placeOf(row, tensors) }));
+  const known = new Set(rows.map(({ name }) => name));
   const extra = Object.keys(tensors).find((name) => !known.has(name));
   if (extra !== undefined) throw invalid(`it has a tensor "${extra}" that its spec does not have`);
 
   // All tensors have their length and their sum is the file's: without overlap they leave no gap either.
   let end = 0;
-  for (const { parameter, begin } of places.toSorted((a, b) => a.begin - b.begin)) {
-    if (begin !== end) throw invalid(`tensor "${parameter.name}" expected to begin at byte ${end} of the data, got ${begin}`);
-    end = begin + 4 * parameter.length;
+  for (const { row, begin } of places.toSorted((a, b) => a.begin - b.begin)) {
+    if (begin !== end) throw invalid(`tensor "${row.name}" expected to begin at byte ${end} of the data, got ${begin}`);
+    end = begin + 4 * row.length;
   }
 
   const data = new Float32Array(new Uint8Array(bytes.subarray(dataStart)).buffer);
-  const parameters = new Float32Array(layout.length);
-  for (const { parameter, begin } of places) {
-    const values = data.subarray(begin / 4, begin / 4 + parameter.length);
-    checkFinite(parameter.name, values, "take an earlier checkpoint");
-    parameters.set(values, parameter.offset);
+  const values = new Float32Array(length);
+  for (const { row, begin } of places) {
+    const tensor = data.subarray(begin / 4, begin / 4 + row.length);
+    checkValues(row.name, tensor, "take an earlier checkpoint");
+    values.set(tensor, row.offset);
   }
-  return { spec, parameters, metadata };
+  const P = layoutOf(spec).length;
+  return { spec, parameters: values.slice(0, P), ...(adapted ? { statistics: values.slice(P) } : {}), metadata };
+}
+
+/** The rows of the canonical vector and, of a model that has been adapted, those of its statistics behind them. */
+function rowsOf(spec: ModelSpec, adapted: boolean): { rows: readonly Parameter[]; length: number } {
+  const layout = layoutOf(spec);
+  if (!adapted) return { rows: layout.parameters, length: layout.length };
+  const { parameters, length } = statisticsOf(spec);
+  return { rows: [...layout.parameters, ...parameters.map((row) => ({ ...row, offset: layout.length + row.offset }))], length: layout.length + length };
 }
 
 const REMEDY = "it is cut off or damaged, copy it again";
@@ -133,9 +150,11 @@ function placeOf({ name, shape, length }: Parameter, tensors: Readonly<Record<st
   return begin;
 }
 
-function checkFinite(name: string, values: Float32Array, remedy: string): void {
+function checkValues(name: string, values: Float32Array, remedy: string): void {
   const place = values.findIndex((value) => !Number.isFinite(value));
   if (place >= 0) throw invalid(`tensor "${name}" expected finite numbers, got ${values[place]} at element ${place}; ${remedy}`);
+  const negative = name.endsWith(".variance") ? values.findIndex((value) => value < 0) : -1;
+  if (negative >= 0) throw invalid(`tensor "${name}" expected variances >= 0, got ${values[negative]} at element ${negative}; ${remedy}`);
 }
 
 function parse<T>(schema: z.ZodMiniType<T>, value: unknown, at: string): T {

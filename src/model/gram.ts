@@ -55,8 +55,8 @@ interface Columns {
 }
 
 /** Whether a spec is one that closed form solves: flatten, and a head that is a plain linear layer. */
-export function isLinear({ layers, head }: ModelSpec): boolean {
-  return layers.length === 1 && layers[0].type === "flatten" && head.type !== "reconstruct" && quantilesOf(head).length === 0;
+export function isLinear({ layers, side, head }: ModelSpec): boolean {
+  return !side && layers.length === 1 && layers[0].type === "flatten" && head.type !== "reconstruct" && quantilesOf(head).length === 0;
 }
 
 function columnsOf(spec: ModelSpec): Columns {
@@ -197,6 +197,32 @@ export function solveGram(spec: ModelSpec, packed: Float64Array, lambda: number)
     parameters[b + o] = intercept; // (3)
   }
   return { parameters, lambda, samples: N, dropped };
+}
+
+/** Means and covariances of N rows. */
+export interface Covariance {
+  readonly samples: number;
+  /** (D) */
+  readonly mean: Float64Array;
+  /** (D,D) */
+  readonly covariance: Float64Array;
+}
+
+/** The covariances of rows [x, y], of inputs and targets side by side: what models other than least squares are computed from. */
+export function covarianceOf(spec: ModelSpec, packed: Float64Array): Covariance {
+  const { inputs: p, outputs: O, all } = columnsOf(spec);
+  checkSums(packed, columnsOf(spec));
+  const D = p + O;
+  const column = (i: number) => (i < p ? i : i + 1); // behind the inputs is the one
+  const sum = (i: number, j: number) => packed[rowOf(Math.min(i, j), all) + Math.max(i, j)] * UNIT;
+  const samples = sum(p, p);
+  if (samples === 0) throw new RangeError("covariance: expected sums of at least one window, got none; do all factories have training windows?");
+  const mean = Float64Array.from({ length: D }, (_, i) => sum(column(i), p) / samples);
+  const covariance = Float64Array.from({ length: D * D }, (_, at) => {
+    const [i, j] = [Math.floor(at / D), at % D];
+    return sum(column(i), column(j)) / samples - mean[i] * mean[j]; // (2)
+  });
+  return { samples, mean, covariance };
 }
 
 /**

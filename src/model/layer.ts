@@ -11,6 +11,7 @@
 import type { Kernels } from "../kernels/kernels.ts";
 import type { Partner } from "../kernels/partner.ts";
 import { convolution } from "./convolution.ts";
+import { normalise } from "./normalise.ts";
 import type { Part } from "./plan.ts";
 import { flatten, max, mean, pool } from "./pool.ts";
 import { gru, lstm } from "./recurrent.ts";
@@ -44,6 +45,15 @@ export interface Stage {
   readonly output: Signal;
   forward(B: number, mask: Mask): void;
   backward(B: number, mask: Mask): void;
+  /** Of a layer that normalises over a batch, at inference: how its statistics are measured. */
+  readonly measure?: Measure;
+}
+
+/** One after the other: begin, add each batch of the layer's input, end. */
+export interface Measure {
+  begin(): void;
+  add(B: number): void;
+  end(): void;
 }
 
 /** What a stage is built from. */
@@ -61,6 +71,8 @@ export interface Site {
   /** Pointers to a parameter and to its gradient, by the name in the layout without the index. */
   weight(name: string): number;
   gradient(name: string): number;
+  /** Pointer to statistics, which are not learnt, by their name without the index: when training the batch's, at inference the model's. */
+  statistic(name: string): number;
   /** Time steps of which an lstm keeps the gates for its backward pass; T: all. */
   readonly blockSteps: number;
   /** The layer's output, of the shape that shape.ts gives it, with a gradient when training. Ask once. */
@@ -202,7 +214,7 @@ export function buildDense(O: number, activation: keyof typeof activations, name
 
 const dense: Row<"dense"> = ({ units, activation }, input, site) => buildDense(units, activation, "dense", input, site);
 
-const stages: { [Type in LayerSpec["type"]]?: Row<Type> } = { lstm, gru, convolution, pool, activation, dropout, attention, last, mean, max, flatten, repeat, dense };
+const stages: { [Type in LayerSpec["type"]]?: Row<Type> } = { lstm, gru, convolution, pool, activation, normalise, dropout, attention, last, mean, max, flatten, repeat, dense };
 
 export function buildStage(layer: LayerSpec, input: Signal, site: Site): Stage {
   const build = stages[layer.type] as Build<LayerSpec> | undefined;

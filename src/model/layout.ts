@@ -11,10 +11,16 @@
  *     4.attention.W (A,I) .b (A) .v (A) .c (1)
  *     5.dense.W (O,I) .b (O)      head.W (O,I) .b (O)
  *
- * The leading number is the layer's place in the spec; D is the number of directions.
+ * The leading number is the layer's place in the spec; D is the number of directions. Rows of a side branch
+ * are called side.0.convolution.W and so on, and lie before the head's.
+ *
+ * Beside it there is a second vector, of what is measured and not learnt: the statistics of features that
+ * are normalised over a batch. They are a factory's own: no update, message or fingerprint has them.
+ *
+ *     3.normalise.mean (F)   .variance (F)
  */
 import { outputs } from "./head.ts";
-import { shapesOf } from "./shape.ts";
+import { shapesOf, sideShapesOf, type Shape } from "./shape.ts";
 import type { ModelSpec } from "./spec.ts";
 
 export interface Parameter {
@@ -36,13 +42,7 @@ export interface Layout {
 }
 
 export function layoutOf(spec: ModelSpec): Layout {
-  const parameters: Parameter[] = [];
-  let length = 0;
-  const add = (name: string, shape: number[], bound: number, centre?: number) => {
-    const size = shape.reduce((product, n) => product * n, 1);
-    parameters.push({ name, shape, offset: length, length: size, bound, ...(centre === undefined ? {} : { centre }) });
-    length += size;
-  };
+  const { layout, add } = table();
   const linear = (name: string, O: number, I: number[]) => {
     const bound = 1 / Math.sqrt(I.reduce((product, n) => product * n, 1));
     add(`${name}.W`, [O, ...I], bound);
@@ -56,11 +56,10 @@ export function layoutOf(spec: ModelSpec): Layout {
     add(`${name}.B`, [D, 2 * gates * hidden], bound);
   };
 
-  const shapes = shapesOf(spec);
-  spec.layers.forEach((layer, index) => {
+  const branch = (layers: ModelSpec["layers"], shapes: readonly Shape[], path: string) => layers.forEach((layer, index) => {
     const before = shapes[index];
     const I = before.features;
-    const name = `${index}.${layer.type}`;
+    const name = `${path}${index}.${layer.type}`;
     switch (layer.type) {
       case "lstm":
         return recurrent(name, 4, layer.hidden, layer.bidirectional, I);
@@ -81,6 +80,35 @@ export function layoutOf(spec: ModelSpec): Layout {
         return linear(name, layer.units, [I]);
     }
   });
+  const shapes = shapesOf(spec);
+  branch(spec.layers, shapes, "");
+  if (spec.side) branch(spec.side.layers, sideShapesOf(spec), "side.");
   linear("head", outputs(spec), [shapes[shapes.length - 1].features]);
-  return { parameters, length };
+  return layout;
+}
+
+/** The second vector: mean and variance, divided by their number, of each feature that is normalised over a batch. Its length is 0 where none is. */
+export function statisticsOf(spec: ModelSpec): Layout {
+  const { layout, add } = table();
+  const branch = (layers: ModelSpec["layers"], shapes: readonly Shape[], path: string) => layers.forEach((layer, index) => {
+    if (layer.type !== "normalise" || layer.kind !== "batch") return;
+    const { features } = shapes[index];
+    add(`${path}${index}.normalise.mean`, [features], 0);
+    add(`${path}${index}.normalise.variance`, [features], 0, 1);
+  });
+  branch(spec.layers, shapesOf(spec), "");
+  if (spec.side) branch(spec.side.layers, sideShapesOf(spec), "side.");
+  return layout;
+}
+
+/** A layout to which rows are added. */
+function table() {
+  const parameters: Parameter[] = [];
+  const layout = { parameters, length: 0 };
+  const add = (name: string, shape: number[], bound: number, centre?: number) => {
+    const length = shape.reduce((product, n) => product * n, 1);
+    parameters.push({ name, shape, offset: layout.length, length, bound, ...(centre === undefined ? {} : { centre }) });
+    layout.length += length;
+  };
+  return { layout, add };
 }

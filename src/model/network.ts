@@ -11,9 +11,10 @@ import { Kernels } from "../kernels/kernels.ts";
 import type { Partner } from "../kernels/partner.ts";
 import { random } from "../kernels/random.ts";
 import { lossOf, predictionsOf, targetLength, type HeadMemory, type Loss } from "./head.ts";
-import type { Mask } from "./layer.ts";
-import { layoutOf, type Layout } from "./layout.ts";
+import type { Mask, Signal } from "./layer.ts";
+import { layoutOf, statisticsOf, type Layout } from "./layout.ts";
 import { assemble, type Assembly, type Plan, type PlanOptions, type Pointers } from "./plan.ts";
+import { windowLength } from "./shape.ts";
 import { parseSpec, type ModelSpec } from "./spec.ts";
 
 /** How the kernels run. A partner and blocks of time do not change a bit of what they compute. */
@@ -29,6 +30,8 @@ const NO_DROPOUT: Mask = { seedLow: 0, seedHigh: 0, step: 0 };
 export class Network {
   readonly spec: ModelSpec;
   readonly layout: Layout;
+  /** Of the second vector: see layout.ts. Empty where no layer normalises over a batch. */
+  readonly statisticsLayout: Layout;
   readonly kernels: Kernels;
   /** The largest number of windows in one pass. */
   readonly batch: number;
@@ -37,6 +40,7 @@ export class Network {
   readonly plan: Plan;
   readonly #pointers: Pointers;
   readonly #input: Assembly["input"];
+  readonly #side: Assembly["side"];
   readonly #stages: Assembly["stages"];
   /** How many the last forward pass was over. */
   #windows = 0;
@@ -48,20 +52,31 @@ export class Network {
   constructor(spec: unknown, options: { batch: number; training: boolean } & Machinery) {
     this.spec = parseSpec(spec);
     this.layout = layoutOf(this.spec);
+    this.statisticsLayout = statisticsOf(this.spec);
     this.batch = options.batch;
     this.training = options.training;
     this.kernels = kernelsFor(options);
-    const { plan, pointers, input, stages } = assemble(this.spec, options, this.kernels, options.partner);
+    const { plan, pointers, input, side, stages } = assemble(this.spec, options, this.kernels, options.partner);
     this.kernels.allocate(plan.end - this.kernels.mark());
     this.plan = plan;
     this.#pointers = pointers;
     this.#input = input;
+    this.#side = side;
     this.#stages = stages;
+    if (!options.training) this.statistics.set(initialStatistics(this.spec));
   }
 
   /** The canonical vector, (P). Writing to it changes the model. */
   get parameters(): Float32Array {
     return this.kernels.float32(this.#pointers.parameters, this.layout.length);
+  }
+
+  /**
+   * Mean and variance of the features that are normalised over a batch, (S): at inference those to normalise by,
+   * written by the caller or by `adapt`; in training those of the last batch.
+   */
+  get statistics(): Float32Array {
+    return this.kernels.float32(this.#pointers.statistics, this.statisticsLayout.length);
   }
 
   /** The gradient of the last backward pass, (P). */
@@ -75,17 +90,23 @@ export class Network {
   }
 
   /**
-   * Copy windows into the input, turning (B,T,I) into (T,B,I).
-   * @param inputs (N,T,I) scaled windows
+   * Copy windows into the input, turning (B,T,I) into (T,B,I), and what follows each into the side's.
+   * @param inputs (N,T,I) scaled windows, each followed by its side (T',I') where there is one
    * @param indices which of them, at most `batch`
    */
   load(inputs: Float32Array, indices: ArrayLike<number>): void {
-    const { steps: T, features: I } = this.spec.input;
     const B = indices.length;
     if (B > this.batch) throw new RangeError(`"indices" expected at most ${this.batch} windows, the batch this network was built for, got ${B}`);
-    const x = this.kernels.float32(this.#input.value, T * B * I);
+    this.#loadPart(this.#input, inputs, indices, 0);
+    if (this.#side) this.#loadPart(this.#side, inputs, indices, this.#input.steps * this.#input.features);
+  }
+
+  #loadPart({ value, steps: T, features: I }: Signal, inputs: Float32Array, indices: ArrayLike<number>, first: number): void {
+    const B = indices.length;
+    const size = windowLength(this.spec);
+    const x = this.kernels.float32(value, T * B * I);
     for (let b = 0; b < B; b++) {
-      let from = indices[b] * T * I;
+      let from = indices[b] * size + first;
       for (let t = 0; t < T; t++) {
         const to = (t * B + b) * I;
         for (let i = 0; i < I; i++) x[to + i] = inputs[from++];
@@ -97,6 +118,28 @@ export class Network {
   forward(B: number, mask: Mask = NO_DROPOUT): void {
     this.#windows = B;
     for (const stage of this.#stages) stage.forward(B, mask);
+  }
+
+  /**
+   * Set the statistics to those of N windows (N,T,I), exactly: layer by layer, each behind layers that normalise by
+   * theirs already, so that a pass over the windows is made for each. Needs no labels. Which windows decides what
+   * the model is adapted to: the factory's own that it was trained on (Andreux et al. 2020, SiloBN), or
+   * those of another place and load that it has to predict (Li et al. 2016, AdaBN).
+   */
+  adapt(inputs: Float32Array, count: number): void {
+    if (this.training) throw new TypeError(`adapt expected a network built with training: false, so that dropout is off`);
+    const stages = this.#stages;
+    stages.forEach(({ measure }, index) => {
+      if (!measure) return;
+      measure.begin();
+      for (let from = 0; from < count; from += this.batch) {
+        const B = Math.min(this.batch, count - from);
+        this.load(inputs, Uint32Array.from({ length: B }, (_, b) => from + b));
+        for (const stage of stages.slice(0, index)) stage.forward(B, NO_DROPOUT);
+        measure.add(B);
+      }
+      measure.end();
+    });
   }
 
   /**
@@ -150,4 +193,12 @@ export function initialParameters(spec: ModelSpec, seed: number | string): Float
     }
   }
   return parameters;
+}
+
+/** Statistics that change nothing, (S): mean 0 and variance 1. */
+export function initialStatistics(spec: ModelSpec): Float32Array {
+  const { parameters, length } = statisticsOf(spec);
+  const statistics = new Float32Array(length);
+  for (const { offset, length, centre = 0 } of parameters) statistics.fill(centre, offset, offset + length);
+  return statistics;
 }

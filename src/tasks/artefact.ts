@@ -6,7 +6,9 @@
 import { scale, type Scaler } from "../data/scaler.ts";
 import { checkBuild, type BuildName } from "../kernels/build.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../model/checkpoint.ts";
+import { statisticsOf } from "../model/layout.ts";
 import type { ModelSpec } from "../model/spec.ts";
+import { selectWindows } from "../signal/window.ts";
 import { exportOnnx } from "../onnx/export.ts";
 import type { Pool } from "./pool.ts";
 import type { TaskData, TaskWindows } from "./task.ts";
@@ -18,6 +20,10 @@ export interface Artefact {
   readonly build: BuildName;
   /** (P) */
   readonly parameters: Float32Array;
+  /** (S) of a model that normalises over batches: those of the windows it was adapted to. Absent: it has to be adapted before it can predict. */
+  readonly statistics?: Float32Array;
+  /** Whose windows those were. */
+  readonly adaptedTo?: string;
   readonly scaler: Scaler;
   /** Of a classifier: from which probability of the last two classes on it alarms. 0: none. */
   readonly threshold: number;
@@ -27,7 +33,7 @@ export interface Artefact {
   readonly rounds: number;
 }
 
-export function encodeArtefact(task: string, data: TaskData, { spec, build, parameters, scaler, threshold, sha256, rounds }: Artefact): Uint8Array {
+export function encodeArtefact(task: string, data: TaskData, { spec, build, parameters, statistics, adaptedTo, scaler, threshold, sha256, rounds }: Artefact): Uint8Array {
   const metadata: Record<string, string> = {
     task,
     build,
@@ -41,15 +47,16 @@ export function encodeArtefact(task: string, data: TaskData, { spec, build, para
   };
   if (data.rateHz !== null) metadata.rateHz = String(data.rateHz);
   if (threshold > 0) metadata.alarmThreshold = String(threshold);
-  return encodeCheckpoint({ spec, parameters, metadata });
+  if (statistics?.length && adaptedTo !== undefined) metadata.adaptedTo = adaptedTo;
+  return encodeCheckpoint({ spec, parameters, statistics, metadata });
 }
 
 /** @throws RangeError for what is no checkpoint, or not one of a run. */
 export function decodeArtefact(checkpoint: Uint8Array): Artefact {
-  const { spec, parameters, metadata } = decodeCheckpoint(checkpoint);
-  const { scaler, sha256, alarmThreshold = "0", rounds = "0", build = "simd" } = metadata;
+  const { spec, parameters, statistics, metadata } = decodeCheckpoint(checkpoint);
+  const { scaler, sha256, adaptedTo, alarmThreshold = "0", rounds = "0", build = "simd" } = metadata;
   if (scaler === undefined || sha256 === undefined) throw new RangeError(`checkpoint: metadata expected a scaler and a hash, got none; it was not written by a run`);
-  return { spec, build: checkBuild(build), parameters, scaler: parseScaler(scaler), threshold: Number(alarmThreshold), sha256, rounds: Number(rounds) };
+  return { spec, build: checkBuild(build), parameters, statistics, adaptedTo, scaler: parseScaler(scaler), threshold: Number(alarmThreshold), sha256, rounds: Number(rounds) };
 }
 
 function parseScaler(text: string): Scaler {
@@ -65,18 +72,37 @@ function parseScaler(text: string): Scaler {
  * @throws RangeError when it is not one.
  */
 export function exportRun(checkpoint: Uint8Array): Uint8Array {
-  const { spec, parameters, scaler } = decodeArtefact(checkpoint);
+  const { spec, parameters, statistics, scaler } = decodeArtefact(checkpoint);
   const { scaler: _, ...metadata } = decodeCheckpoint(checkpoint).metadata;
-  return exportOnnx({ spec, parameters, scaler, metadata });
+  return exportOnnx({ spec, parameters, statistics, scaler, metadata });
 }
 
 /** What the model predicts of raw windows: (N, classes) probabilities, or (N), (N,O) or (N,O,Q) values, or scaled windows (N,T,I). */
-export function predict({ spec, build, parameters, scaler }: Pick<Artefact, "spec" | "build" | "parameters" | "scaler">, windows: TaskWindows, pool: Pool): Promise<Float32Array> {
-  return pool.predict({ kind: "predict", spec, build, parameters, inputs: scale(windows, scaler) });
+export function predict(
+  { spec, build, parameters, statistics, scaler }: Pick<Artefact, "spec" | "build" | "parameters" | "statistics" | "scaler">, windows: TaskWindows, pool: Pool,
+): Promise<Float32Array> {
+  return pool.predict({ kind: "predict", spec, build, parameters, statistics, inputs: scale(windows, scaler) });
 }
 
-/** Runs a model file on raw windows (N,T,columns) and returns its first output: what a runtime makes of our export. */
-export type OnnxRunner = (model: Uint8Array, inputs: Float32Array, shape: readonly number[]) => Promise<Float32Array>;
+/**
+ * (S) what a model that normalises over batches takes from raw windows, which need no labels: a factory's own
+ * that it was trained on, or, where it was not, those it has to predict. Empty for other models.
+ */
+export async function adapt(
+  { spec, build, parameters, scaler }: Pick<Artefact, "spec" | "build" | "parameters" | "scaler">, windows: TaskWindows, pool: Pool,
+): Promise<Float32Array> {
+  if (statisticsOf(spec).length === 0) return new Float32Array(0);
+  return pool.adapt({ kind: "adapt", spec, build, parameters, inputs: scale(windows, scaler) });
+}
+
+/** Raw windows (N,T,columns) as a runtime takes them. */
+export interface OnnxInput {
+  readonly values: Float32Array;
+  readonly shape: readonly number[];
+}
+
+/** Runs a model file on raw windows, and on their sides where it has two inputs, and returns its first output: what a runtime makes of our export. */
+export type OnnxRunner = (model: Uint8Array, inputs: Float32Array, shape: readonly number[], side?: OnnxInput) => Promise<Float32Array>;
 
 /** Test windows of each factory on which the exported model is compared with ours. */
 const CHECKED_WINDOWS = 64;
@@ -91,9 +117,10 @@ export async function differenceOf(onnx: Uint8Array, artefact: Artefact, data: T
   let greatest = 0;
   for (const { test } of data.factories) {
     const count = Math.min(test.count, CHECKED_WINDOWS);
-    const some = { ...test, count, inputs: test.inputs.subarray(0, count * test.steps * test.features) };
+    const some = selectWindows(test, Array.from({ length: count }, (_, n) => n));
+    const side = artefact.spec.side && some.side && { values: some.side.inputs, shape: [count, some.side.steps, some.side.features] };
     const ours = await predict(artefact, some, pool);
-    const theirs = await runOnnx(onnx, some.inputs, [count, test.steps, test.features]);
+    const theirs = await runOnnx(onnx, some.inputs, [count, test.steps, test.features], side);
     ours.forEach((value, index) => (greatest = Math.max(greatest, Math.abs(value - theirs[index]) / unit)));
   }
   return greatest;

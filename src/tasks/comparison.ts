@@ -5,7 +5,7 @@
  */
 import { concatWindows } from "../signal/window.ts";
 import type { Metrics } from "../model/metrics.ts";
-import { predict } from "./artefact.ts";
+import { adapt, predict } from "./artefact.ts";
 import { federate, type Federated, type FederationOptions } from "./federation.ts";
 import type { Judge } from "./judge.ts";
 import type { Task, TaskData, TaskFactory, TaskWindows } from "./task.ts";
@@ -29,7 +29,10 @@ export async function compare({ judgedOn }: Task, data: TaskData, common: Omit<F
     alone("centralised", inOnePlace(data.factories)),
     ...data.factories.map((factory) => alone("solo", factory)),
   ]);
-  const countsOf = async (model: Federated, windows: TaskWindows) => judge.counts(await predict({ spec: common.spec, build: common.build ?? "simd", ...model }, windows, common.pool), windows);
+  const artefactOf = ({ parameters, scaler }: Federated) => ({ spec: common.spec, build: common.build ?? ("simd" as const), parameters, scaler });
+  /** With the statistics of the one who trained it. */
+  const countsOf = async (model: Federated, windows: TaskWindows, [statistics] = [...model.factoryStatistics.values()]) =>
+    judge.counts(await predict({ ...artefactOf(model), statistics }, windows, common.pool), windows);
   const countsByFactory = (model: Federated) => Promise.all(data.factories.map(({ test }) => countsOf(model, test)));
   const thresholdOf = ({ validation }: Federated) => judge.threshold(validation.values());
   const solo = await Promise.all(
@@ -46,7 +49,7 @@ export async function compare({ judgedOn }: Task, data: TaskData, common: Omit<F
     solo: new Map(solo),
     centralised: new Map(data.factories.map(({ id }, index) => [id, judge.metrics(counts[index], threshold)])),
     pooled: judge.pooled(counts, threshold),
-    heldOut: data.heldOut && judge.metrics(await countsOf(central, data.heldOut.test), threshold),
+    heldOut: data.heldOut && judge.metrics(await countsOf(central, data.heldOut.test, [await adapt(artefactOf(central), data.heldOut.test, common.pool)]), threshold),
   };
 }
 

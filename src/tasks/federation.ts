@@ -7,6 +7,9 @@
  *     regimes ─ gather ─► centres ─┐
  *     moments ─ gather ─► scaler  ─┴─► rounds: fit ─ update ─► global ─► evaluate on validation ─ gather
  *                                                               └─► at the end, once: test ─ gather
+ *
+ * A model that normalises over batches is evaluated at each factory with the statistics of that factory's
+ * training windows. They are measured where the windows are and stay there.
  */
 import { mergeMoments, momentsLength, windowMoments } from "../data/moments.ts";
 import { clusterSettings, mergeClusters, type Regimes } from "../data/regime.ts";
@@ -16,6 +19,7 @@ import { FactoryClient, type Learner } from "../federation/client.ts";
 import { sum } from "../federation/merge.ts";
 import { Orchestrator, type Merge, type RoundReport } from "../federation/orchestrator.ts";
 import type { BuildName } from "../kernels/build.ts";
+import { statisticsOf } from "../model/layout.ts";
 import { initialParameters } from "../model/network.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import type { Examples, Training } from "../model/trainer.ts";
@@ -29,6 +33,8 @@ export interface FederationOptions {
   readonly build?: BuildName;
   readonly seed: number;
   readonly rounds: number;
+  /** (P) to start from. Default: drawn from the seed. */
+  readonly initial?: Float32Array;
   readonly training: (round: number) => Training;
   readonly pool: Pool;
   /** Settings and regimes of the raw rows. */
@@ -47,6 +53,8 @@ export interface Federated {
   readonly parameters: Float32Array;
   readonly sha256: string;
   readonly scaler: Scaler;
+  /** By factory id, (S) statistics of the final model on that factory's training windows; empty where the model has none. Each has left its factory for this result only. */
+  readonly factoryStatistics: ReadonlyMap<string, Float32Array>;
   /** By factory id, of the final model. */
   readonly validation: ReadonlyMap<string, Float64Array>;
   readonly test: ReadonlyMap<string, Float64Array>;
@@ -59,7 +67,7 @@ export async function federate(options: FederationOptions): Promise<Federated> {
   const contributions = new Map<string, ReadonlyMap<string, Float64Array>>();
   const orchestrator = new Orchestrator({
     clients: factories.map(({ id }) => id),
-    parameters: resume?.parameters ?? initialParameters(spec, seed),
+    parameters: resume?.parameters ?? options.initial ?? initialParameters(spec, seed),
     rounds,
     startRound: (resume?.round ?? 0) + 1,
     fingerprint,
@@ -76,14 +84,16 @@ export async function federate(options: FederationOptions): Promise<Federated> {
   const ending = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, ending.signal]) : ending.signal;
   let scaler!: Scaler;
+  const factoryStatistics = new Map<string, Float32Array>();
   const parties = factories.map(async (factory) => {
     const learner = new FactoryLearner(factory, options);
     const client = new FactoryClient({ id: factory.id, exchange: orchestrator.handle, learner, fingerprint, build });
-    scaler = await agreeOnScaler(client, factory, options.data, signal);
+    scaler = await agreeOnScaler(client, factory, options, signal);
     learner.scale(scaler);
     await client.run(signal);
     await client.gather("test", await learner.countsOf(factory.test), signal);
     if (!options.everyRound) await client.gather("validation", await learner.countsOf(factory.validation), signal);
+    factoryStatistics.set(factory.id, await learner.statistics());
   });
   try {
     await Promise.all(parties);
@@ -97,7 +107,7 @@ export async function federate(options: FederationOptions): Promise<Federated> {
   const validation = options.everyRound
     ? new Map(last!.clients.map(({ id, evaluation }) => [id, evaluation]))
     : contributions.get("validation")!;
-  return { parameters, sha256, scaler, validation, test: contributions.get("test")! };
+  return { parameters, sha256, scaler, factoryStatistics, validation, test: contributions.get("test")! };
 }
 
 /** How the orchestrator merges a topic: counts add up, as they do by default. */
@@ -105,15 +115,28 @@ export function mergeOf({ settings, regimes }: Pick<TaskData, "settings" | "regi
   return (topic, contributions) => {
     const parts = [...contributions.values()];
     if (topic === "regimes") return packRegimes(mergeClusters(parts, settings, regimes));
-    if (topic === "moments") return mergeMoments(parts, spec.input.features, parts[0].length / momentsLength(spec.input.features));
+    if (topic === "moments") return mergeBranches(parts, spec);
     return sum(topic, contributions);
   };
 }
 
-async function agreeOnScaler(client: FactoryClient, { train }: TaskFactory, data: FederationOptions["data"], signal: AbortSignal): Promise<Scaler> {
+/** Moments of the input's columns, and behind them of the side's. */
+function mergeBranches(parts: readonly Float64Array[], { input, side }: ModelSpec): Float64Array {
+  const behind = side ? momentsLength(side.input.features) : 0;
+  const split = parts[0].length - behind;
+  const main = mergeMoments(parts.map((part) => part.subarray(0, part.length - behind)), input.features, split / momentsLength(input.features));
+  return side ? Float64Array.of(...main, ...mergeMoments(parts.map((part) => part.subarray(part.length - behind)), side.input.features)) : main;
+}
+
+async function agreeOnScaler(client: FactoryClient, { id, train }: TaskFactory, { spec, data }: FederationOptions, signal: AbortSignal): Promise<Scaler> {
   const regimes = await agreeOnRegimes(client, train, data, signal);
-  const moments = await client.gather("moments", windowMoments(train, regimes), signal);
-  return scalerFromMoments(moments, train.features - data.settings, regimes);
+  const side = spec.side && train.side;
+  if (spec.side && !side) throw new RangeError(`factory "${id}": windows expected a side of ${spec.side.input.steps} x ${spec.side.input.features} values, got none`);
+  const own = windowMoments(train, regimes);
+  const beside = side ? windowMoments({ ...side, count: train.count }) : [];
+  const moments = await client.gather("moments", Float64Array.of(...own, ...beside), signal);
+  const scaler = scalerFromMoments(moments.subarray(0, own.length), train.features - data.settings, regimes);
+  return side ? { ...scaler, side: scalerFromMoments(moments.subarray(own.length), side.features) } : scaler;
 }
 
 /** Undefined where there is one. */
@@ -137,6 +160,7 @@ class FactoryLearner implements Learner {
   readonly #factory: TaskFactory;
   readonly #options: FederationOptions;
   readonly #scaled = new Map<TaskWindows, Float32Array>();
+  #adapted: { readonly parameters: Float32Array; readonly statistics: Float32Array } | undefined;
   #scaler!: Scaler;
 
   constructor(factory: TaskFactory, options: FederationOptions) {
@@ -167,8 +191,20 @@ class FactoryLearner implements Learner {
   async countsOf(windows: TaskWindows): Promise<Float64Array> {
     const { pool, spec, build, counts } = this.#options;
     const inputs = this.#inputs(windows);
-    const predictions = await pool.predict({ kind: "predict", spec, build, parameters: this.parameters, inputs });
+    const predictions = await pool.predict({ kind: "predict", spec, build, parameters: this.parameters, statistics: await this.statistics(), inputs });
     return counts(predictions, windows, inputs);
+  }
+
+  /** Of the parameters at hand, on the training windows. */
+  async statistics(): Promise<Float32Array> {
+    const { pool, spec, build } = this.#options;
+    if (statisticsOf(spec).length === 0) return new Float32Array(0);
+    const same = this.#adapted?.parameters.every((value, p) => value === this.parameters[p]);
+    if (!same) {
+      const parameters = this.parameters.slice();
+      this.#adapted = { parameters, statistics: await pool.adapt({ kind: "adapt", spec, build, parameters, inputs: this.#inputs(this.#factory.train) }) };
+    }
+    return this.#adapted!.statistics;
   }
 
   #inputs(windows: TaskWindows): Float32Array {

@@ -8,7 +8,7 @@ import { differenceOf, encodeArtefact, exportRun, type Artefact, type OnnxRunner
 import { inOnePlace } from "./comparison.ts";
 import { federate, type Federated } from "./federation.ts";
 import type { Pool } from "./pool.ts";
-import { scoresOf, type Scoring } from "./score.ts";
+import { scoresOf, type Fitted, type Scoring } from "./score.ts";
 import type { CaseResult, Score, Way } from "./study.ts";
 import type { TaskData, TaskFactory } from "./task.ts";
 
@@ -20,6 +20,8 @@ export interface NetworkScoring extends Scoring {
   readonly seed: number;
   readonly rounds: number;
   readonly training: (round: number) => Training;
+  /** (P) to start from. Default: drawn from the seed. */
+  readonly initial?: Float32Array;
   /** Settings and regimes of the raw rows. Default: none. */
   readonly data?: Pick<TaskData, "settings" | "regimes">;
   readonly signal?: AbortSignal;
@@ -51,16 +53,21 @@ export async function networkScores(options: NetworkScoring): Promise<NetworkSco
 
   const scores = await Promise.all(ways.map((way) => {
     const own = trained.filter((_, index) => groups[index].way === way);
-    return scoresOf(options, way, (factory) => (way === "solo" ? own[factory] : own[0]));
+    return scoresOf(options, way, (factory) => usedBy(factories[factory].id, way === "solo" ? own[factory] : own[0]));
   }));
   const only = (way: Trained) => (ways.includes(way) ? trained[groups.findIndex((group) => group.way === way)] : null);
   return { scores: scores.flat(), federated: only("federated"), centralised: only("centralised"), bytes };
 }
 
-function train({ spec, build, seed, rounds, training, pool, data = NO_REGIMES, signal }: NetworkScoring, factories: readonly TaskFactory[], onRound: (bytes: number) => void): Promise<Federated> {
+/** A model as a factory uses it, with its own statistics; where it took no part in training, with those of whoever trained it. */
+function usedBy(id: string, { parameters, scaler, factoryStatistics: own }: Federated): Fitted {
+  return { parameters, scaler, statistics: own.get(id) ?? [...own.values()][0] };
+}
+
+function train({ spec, build, seed, rounds, initial, training, pool, data = NO_REGIMES, signal }: NetworkScoring, factories: readonly TaskFactory[], onRound: (bytes: number) => void): Promise<Federated> {
   // The study's figures come from predictions on test windows at the end; nothing is evaluated on the way.
   const counts = () => Float64Array.of(0);
-  return federate({ factories, spec, build, seed, rounds, training, pool, data, counts, signal, onRound: ({ bytes }) => onRound(bytes) });
+  return federate({ factories, spec, build, seed, rounds, initial, training, pool, data, counts, signal, onRound: ({ bytes }) => onRound(bytes) });
 }
 
 /** What a study leaves behind of a model, its export compared with an ONNX runtime's predictions where there is one. */

@@ -27,19 +27,30 @@ export interface PredictJob {
   readonly spec: ModelSpec;
   readonly build?: BuildName;
   readonly parameters: Float32Array;
+  /** (S) of a model that normalises over batches: whose, decides who asks. Empty or absent otherwise. */
+  readonly statistics?: Float32Array;
   /** (N,T,I) scaled. */
   readonly inputs: Float32Array;
 }
+
+/** What a model that normalises over batches is adapted to: a factory's own windows, or those it has to predict. */
+export interface AdaptJob extends Omit<PredictJob, "kind" | "statistics"> {
+  readonly kind: "adapt";
+}
+
+export type Job = FitJob | PredictJob | AdaptJob;
 
 export type FitResult = Fitted & { readonly parameters: Float32Array };
 
 export interface Pool {
   /** How many jobs run at once. */
   readonly size: number;
-  /** Train, and return the trained parameters. Of the jobs that wait, the one with the most windows goes first, so that none is left to end alone. */
+  /** Train, and return the trained parameters; statistics belong to parameters that are used, so `adapt` gives them. Of the jobs that wait, the one with the most windows goes first, so that none is left to end alone. */
   fit(job: FitJob): Promise<FitResult>;
   /** What the head puts out: (N, classes) probabilities, or (N), (N,O) or (N,O,Q) values, or scaled windows (N,T,I). */
   predict(job: PredictJob): Promise<Float32Array>;
+  /** (S) statistics of the windows at these parameters. */
+  adapt(job: AdaptJob): Promise<Float32Array>;
   close(): Promise<void>;
 }
 
@@ -55,16 +66,30 @@ export class Bench {
     this.#options = options;
   }
 
+  /** Whatever the job's kind asks for. */
+  perform(job: Job): Promise<FitResult | Float32Array> {
+    return job.kind === "fit" ? this.fit(job) : job.kind === "predict" ? this.predict(job) : this.adapt(job);
+  }
+
   async fit({ spec, build, parameters, examples, training, stream }: FitJob): Promise<FitResult> {
     const model = this.#model(spec, await loadBuild(build ?? "simd"), parameters);
-    const fitted = model.fit(examples, training, stream);
+    const fitted = model.train(examples, training, stream);
     return { ...fitted, parameters: model.parameters.slice() };
   }
 
-  async predict({ spec, build, parameters, inputs }: PredictJob): Promise<Float32Array> {
+  async predict({ spec, build, parameters, statistics, inputs }: PredictJob): Promise<Float32Array> {
     const model = this.#model(spec, await loadBuild(build ?? "simd"), parameters);
+    const S = model.statistics.length;
+    if (S !== (statistics?.length ?? 0)) throw new RangeError(`prediction expected ${S} statistics for this spec, got ${statistics?.length ?? "none"}; adapt the model to the factory's own windows first`);
+    if (statistics) model.statistics.set(statistics);
     if (spec.head.type === "classify") return model.predictProbabilities(inputs);
     return spec.head.type === "reconstruct" ? model.reconstruct(inputs) : model.predict(inputs);
+  }
+
+  async adapt({ spec, build, parameters, inputs }: AdaptJob): Promise<Float32Array> {
+    const model = this.#model(spec, await loadBuild(build ?? "simd"), parameters);
+    model.adapt(inputs);
+    return model.statistics.slice();
   }
 
   #model(spec: ModelSpec, build: Build, parameters: Float32Array): Model {
@@ -85,6 +110,7 @@ export function inlinePool(options?: BenchOptions): Pool {
     size: 1,
     fit: async (job) => (await pause(), bench.fit(job)),
     predict: async (job) => (await pause(), bench.predict(job)),
+    adapt: async (job) => (await pause(), bench.adapt(job)),
     close: async () => {},
   };
 }

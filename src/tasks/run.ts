@@ -8,10 +8,12 @@ import { sha256 } from "../federation/checksum.ts";
 import type { RoundReport } from "../federation/orchestrator.ts";
 import { loadBuild, type BuildName } from "../kernels/build.ts";
 import { layoutOf } from "../model/layout.ts";
+import { initialParameters } from "../model/network.ts";
 import type { Metrics } from "../model/metrics.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import type { Training } from "../model/trainer.ts";
-import { decodeArtefact, differenceOf, encodeArtefact, exportRun, predict, type Artefact, type OnnxRunner } from "./artefact.ts";
+import { frozenRanges, transfer, type Transferred } from "../model/transfer.ts";
+import { adapt, decodeArtefact, differenceOf, encodeArtefact, exportRun, predict, type Artefact, type OnnxRunner } from "./artefact.ts";
 import { compare, type Comparison } from "./comparison.ts";
 import { condition } from "./condition.ts";
 import { federate, type Federated } from "./federation.ts";
@@ -19,7 +21,7 @@ import { hydraulic } from "./hydraulic.ts";
 import { judgeOf, meanAndWorst, type Judge } from "./judge.ts";
 import type { Pool } from "./pool.ts";
 import type { FactorySummary, RoundRecord, Summary } from "./result.ts";
-import { STATES, type Schedule, type Task, type TaskData } from "./task.ts";
+import { STATES, type Schedule, type Task, type TaskData, type TaskFactory } from "./task.ts";
 import { turbofan } from "./turbofan.ts";
 
 export { exportRun, type OnnxRunner };
@@ -34,6 +36,10 @@ export interface RunOptions extends Partial<Schedule> {
   readonly subset?: string;
   /** Of the kernels. Default: simd. */
   readonly build?: BuildName;
+  /** The checkpoint of a run to go on from. */
+  readonly from?: Uint8Array;
+  /** Numbers of layers that keep what they have learned there. */
+  readonly freeze?: readonly number[];
 }
 
 /** Everything a run is made of, as JSON: two runs with the same one give the same bits. */
@@ -45,6 +51,8 @@ export interface RunConfig extends Schedule {
   readonly build: BuildName;
   readonly data: { readonly sha256: string; readonly origin: string };
   readonly spec: ModelSpec;
+  /** The model that training began from; null: drawn from the seed. */
+  readonly from: { readonly sha256: string; readonly taken: readonly string[]; readonly fresh: readonly string[] } | null;
   /** By round. */
   readonly training: readonly Training[];
 }
@@ -53,6 +61,8 @@ export interface Prepared {
   readonly config: RunConfig;
   readonly task: Task;
   readonly data: TaskData;
+  /** (P) to start from, where it is not drawn from the seed. */
+  readonly initial?: Float32Array;
 }
 
 export type ProgressEvent =
@@ -84,9 +94,12 @@ export async function resolve(options: RunOptions, source?: Source): Promise<Pre
   await loadBuild(build); // refused before the data are read
   const data = await task.load({ seed, factories, subset, source });
   checkFactories(task, data);
+  const spec = task.spec(data);
+  const start = startOf(options, spec);
   return {
     task,
     data,
+    initial: start?.parameters,
     config: {
       task: task.name,
       subset: subset ?? null,
@@ -98,10 +111,23 @@ export async function resolve(options: RunOptions, source?: Source): Promise<Pre
       compare,
       build,
       data: { sha256: await hashOf(data), origin: data.origin },
-      spec: task.spec(data),
-      training: Array.from({ length: rounds }, (_, index) => ({ ...task.training(index + 1, rounds), epochs: localEpochs, batch })),
+      spec,
+      from: start && { sha256: start.sha256, taken: start.taken, fresh: start.fresh },
+      training: Array.from({ length: rounds }, (_, index) => ({ ...task.training(index + 1, rounds), epochs: localEpochs, batch, ...(options.freeze && { freeze: options.freeze }) })),
     },
   };
+}
+
+/** Where training begins, if not at parameters drawn from the seed. */
+function startOf({ from, freeze, seed }: RunOptions, spec: ModelSpec): (Transferred & { sha256: string }) | null {
+  if (!from) {
+    if (freeze) throw new RangeError(`--freeze expected a run to take the frozen layers from; give it as --from RUN`);
+    return null;
+  }
+  const source = decodeArtefact(from);
+  const start = transfer(source, spec, initialParameters(spec, seed));
+  frozenRanges(layoutOf(spec), freeze ?? []); // refused before anything is trained
+  return { ...start, sha256: source.sha256 };
 }
 
 function taskNamed(name: string): Task {
@@ -140,7 +166,7 @@ export function checkFactories({ kind }: Pick<Task, "kind">, { factories }: Pick
 
 async function hashOf({ factories, heldOut }: TaskData): Promise<string> {
   const parts = [...factories.flatMap(({ train, validation, test }) => [train, validation, test]), ...(heldOut ? [heldOut.test] : [])];
-  const hashes = await Promise.all(parts.flatMap(({ inputs, targets }) => [sha256(inputs), sha256(targets)]));
+  const hashes = await Promise.all(parts.flatMap(({ inputs, targets, side }) => [inputs, targets, ...(side ? [side.inputs] : [])]).map((values) => sha256(values)));
   return sha256(new TextEncoder().encode(hashes.join("")));
 }
 
@@ -151,7 +177,7 @@ export async function run(prepared: Prepared, hooks: RunHooks): Promise<{ summar
   const { pool, signal, onProgress: report = () => {} } = hooks;
   const { spec, build, seed, rounds } = config;
   const judge = judgeOf(task, spec);
-  const common = { spec, build, seed, rounds, pool, data, signal, counts: judge.counts, training: (round: number) => config.training[round - 1] };
+  const common = { spec, initial: prepared.initial, build, seed, rounds, pool, data, signal, counts: judge.counts, training: (round: number) => config.training[round - 1] };
 
   report({ kind: "phase", name: "federated" });
   const artefactOf = (trained: Pick<Federated, "parameters" | "scaler" | "sha256">, threshold: number, rounds: number): Artefact => ({ spec, build, threshold, rounds, ...trained });
@@ -181,7 +207,9 @@ export async function run(prepared: Prepared, hooks: RunHooks): Promise<{ summar
   }
 
   report({ kind: "phase", name: "export" });
-  const artefact = artefactOf(federated, threshold, rounds);
+  // A file can hold the statistics of one factory: the first one's. The others adapt the model to themselves.
+  const [{ id: adaptedTo }] = data.factories;
+  const artefact: Artefact = { ...artefactOf(federated, threshold, rounds), statistics: federated.factoryStatistics.get(adaptedTo), adaptedTo };
   const checkpoint = encodeArtefact(task.name, data, artefact);
   const onnx = exportRun(checkpoint);
   const maxAbsDifference = hooks.runOnnx ? await differenceOf(onnx, artefact, data, pool, hooks.runOnnx) : null;
@@ -206,9 +234,12 @@ export async function run(prepared: Prepared, hooks: RunHooks): Promise<{ summar
 
 /** A trained model with the counts that its factories would contribute. */
 async function measured(artefact: Artefact, { factories }: TaskData, judge: Judge, pool: Pool): Promise<Federated> {
+  const factoryStatistics = new Map(await Promise.all(factories.map(async ({ id, train }) => [id, await adapt(artefact, train, pool)] as const)));
+  const countsOf = async ({ id, ...windows }: TaskFactory, split: "validation" | "test") =>
+    judge.counts(await predict({ ...artefact, statistics: factoryStatistics.get(id) }, windows[split], pool), windows[split]);
   const counts = async (split: "validation" | "test") =>
-    new Map(await Promise.all(factories.map(async (factory) => [factory.id, judge.counts(await predict(artefact, factory[split], pool), factory[split])] as const)));
-  return { ...artefact, validation: await counts("validation"), test: await counts("test") };
+    new Map(await Promise.all(factories.map(async (factory) => [factory.id, await countsOf(factory, split)] as const)));
+  return { ...artefact, factoryStatistics, validation: await counts("validation"), test: await counts("test") };
 }
 
 function recordOf(round: RoundReport, { factories }: TaskData, rounds: number, judge: Judge, threshold: number, seconds: number): RoundRecord {
@@ -241,22 +272,25 @@ async function figuresOf(
     factories,
     heldOut: data.heldOut && (await heldOutOf(data.heldOut, judge, artefact, comparison, pool)),
     metrics: { ...pooled, solo: solo.length > 0 ? meanAndWorst(solo) : null },
-    predictions: task.kind === "regress" ? await predictionsOf(task, data, artefact, pool) : null,
+    predictions: task.kind === "regress" ? await predictionsOf(task, data, artefact, federated.factoryStatistics, pool) : null,
   };
 }
 
 type Compared = Pick<FactorySummary, "federated" | "centralised">;
 
 async function heldOutOf({ id, test }: NonNullable<TaskData["heldOut"]>, judge: Judge, artefact: Artefact, comparison: Comparison | null, pool: Pool): Promise<FactorySummary> {
-  const federated = judge.metrics(judge.counts(await predict(artefact, test, pool), test), artefact.threshold);
+  const adapted = { ...artefact, statistics: await adapt(artefact, test, pool) }; // it has no training windows
+  const federated = judge.metrics(judge.counts(await predict(adapted, test, pool), test), artefact.threshold);
   return { id, train: 0, test: test.count, solo: null, federated, centralised: comparison && comparison.heldOut, own: null };
 }
 
 /** True and predicted values on the test windows, for people to look at. */
-async function predictionsOf({ cap = Infinity }: Task, { factories }: TaskData, artefact: Artefact, pool: Pool): Promise<Summary["predictions"]> {
+async function predictionsOf(
+  { cap = Infinity }: Task, { factories }: TaskData, artefact: Artefact, statistics: Federated["factoryStatistics"], pool: Pool,
+): Promise<Summary["predictions"]> {
   const parts = await Promise.all(
     factories.map(async ({ id, test }) => {
-      const predictions = await predict(artefact, test, pool);
+      const predictions = await predict({ ...artefact, statistics: statistics.get(id) }, test, pool);
       return [...predictions].map((value, n) => ({ factory: id, truth: test.targets[n], predicted: Math.min(cap, Math.max(0, value)) }));
     }),
   );
@@ -271,7 +305,7 @@ async function predictionsOf({ cap = Infinity }: Task, { factories }: TaskData, 
 export async function evaluateRun(
   checkpoint: Uint8Array, config: RunConfig, source: Source | undefined, pool: Pool,
 ): Promise<{ metrics: Metrics; factories: readonly { id: string; metrics: Metrics }[] }> {
-  const { task, data, config: here } = await resolve({ ...config, subset: config.subset ?? undefined, build: "simd" }, source);
+  const { task, data, config: here } = await resolve({ ...config, subset: config.subset ?? undefined, build: "simd", from: undefined, freeze: undefined }, source);
   const artefact: Artefact = { ...decodeArtefact(checkpoint), build: "simd" };
   const { spec, threshold } = artefact;
   if (JSON.stringify(spec.input) !== JSON.stringify(here.spec.input)) {
@@ -279,8 +313,10 @@ export async function evaluateRun(
     throw new RangeError(`the model expects windows of ${shape(spec.input)} values, the data have ${shape(here.spec.input)}`);
   }
   const judge = judgeOf(task, spec);
-  const tested = [...data.factories, ...(data.heldOut ? [data.heldOut] : [])];
-  const counts = await Promise.all(tested.map(async ({ test }) => judge.counts(await predict(artefact, test, pool), test)));
+  const tested = [...data.factories, ...(data.heldOut ? [{ ...data.heldOut, train: data.heldOut.test }] : [])];
+  const counts = await Promise.all(
+    tested.map(async ({ train, test }) => judge.counts(await predict({ ...artefact, statistics: await adapt(artefact, train, pool) }, test, pool), test)),
+  );
   return {
     metrics: judge.pooled(counts.slice(0, data.factories.length), threshold),
     factories: tested.map(({ id }, index) => ({ id, metrics: judge.metrics(counts[index], threshold) })),

@@ -4,13 +4,18 @@
  * What a case scores depends on its seed and data alone, so the order in which cases end does not show.
  */
 import type { BuildName } from "../kernels/build.ts";
+import { anomaly } from "./anomaly.ts";
 import type { OnnxRunner } from "./artefact.ts";
+import { bearing } from "./bearing.ts";
+import { bearingLife } from "./bearinglife.ts";
+import { energy } from "./energy.ts";
 import { engineStudy } from "./enginestudy.ts";
 import type { Unit } from "./evidence.ts";
 import type { Pool } from "./pool.ts";
+import { processFault } from "./processfault.ts";
 import type { CaseResult, Study, StudyCase } from "./study.ts";
 
-export const studies: readonly Study[] = [engineStudy];
+export const studies: readonly Study[] = [anomaly, bearing, bearingLife, energy, engineStudy, processFault];
 
 export interface StudyOptions {
   readonly seeds: readonly number[];

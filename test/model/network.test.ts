@@ -90,6 +90,8 @@ describe("network", () => {
     "convolutions and pools": [{ type: "convolution", filters: 4, kernel: 3, padding: "same" }, { type: "activation", kind: "tanh" }, { type: "pool", kind: "max", size: 2 }, { type: "convolution", filters: 5, kernel: 2, dilation: 2, padding: "causal" }, { type: "mean" }],
     "gru, both directions, last states": [{ type: "gru", hidden: 5, bidirectional: true }, { type: "gru", hidden: 4 }, { type: "last" }],
     "attention on raw inputs": [{ type: "attention", size: 3 }],
+    "normalised over a batch": [{ type: "convolution", filters: 4, kernel: 3 }, { type: "normalise", kind: "batch" }, { type: "activation", kind: "tanh" }, { type: "mean" }, { type: "normalise", kind: "batch" }, { type: "dense", units: 5, activation: "tanh" }],
+    "normalised over a layer": [{ type: "normalise", kind: "layer" }, { type: "lstm", hidden: 4 }, { type: "normalise", kind: "layer" }, { type: "flatten" }, { type: "normalise", kind: "layer" }],
   };
   for (const [kind, { head, targets }] of Object.entries(heads)) {
     for (const [body, layers] of Object.entries(bodies)) {

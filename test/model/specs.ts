@@ -6,6 +6,7 @@ const lstm = (hidden: number, bidirectional = false) => ({ type: "lstm" as const
 const activation = (kind: "relu" | "tanh" | "sigmoid") => ({ type: "activation" as const, kind });
 const convolution = (filters: number, kernel: number, options: { stride?: number; dilation?: number; padding?: "same" | "causal" } = {}) => ({ type: "convolution" as const, filters, kernel, ...options });
 const gru = (hidden: number, bidirectional = false) => ({ type: "gru" as const, hidden, bidirectional });
+const normalise = (kind: "batch" | "layer") => ({ type: "normalise" as const, kind });
 const dropout = (rate: number) => ({ type: "dropout" as const, rate });
 
 export const referenceOf = (steps: number): ModelSpecInput => ({
@@ -27,6 +28,16 @@ export const specs: Record<string, ModelSpecInput> = {
   "dropout twice, between a layer and attention": { input: { steps: 9, features: 3 }, head, layers: [lstm(4, true), dropout(0.2), dropout(0.3), { type: "attention", size: 5 }] },
   "gru and lstm by turns": { input: { steps: 13, features: 3 }, head, layers: [gru(5, true), dropout(0.2), lstm(6), gru(7, true), { type: "attention", size: 3 }] },
   "a gru's last state": { input: { steps: 11, features: 2 }, head: { type: "regress", unit: "h" }, layers: [gru(6), gru(9, true), dropout(0.2), { type: "last" }] },
+  "a side of raw values": {
+    input: { steps: 7, features: 4 }, head,
+    layers: [lstm(5, true), dropout(0.2), { type: "attention", size: 3 }, dropout(0.1), { type: "dense", units: 5 }],
+    side: { input: { steps: 20, features: 2 }, layers: [convolution(4, 5, { stride: 2 }), activation("relu"), dropout(0.2), convolution(3, 3), { type: "mean" }] },
+  },
+  "a side that is longer than an encoder and a decoder": {
+    input: { steps: 6, features: 3 }, head: { type: "reconstruct" },
+    layers: [lstm(4), { type: "last" }, { type: "repeat" }, lstm(5)],
+    side: { input: { steps: 15, features: 1 }, layers: [gru(3), gru(4), { type: "max" }, { type: "dense", units: 2 }] },
+  },
   "an encoder and a decoder": {
     input: { steps: 9, features: 3 }, head: { type: "reconstruct" },
     layers: [lstm(5, true), dropout(0.1), { type: "last" }, { type: "dense", units: 2 }, { type: "repeat" }, lstm(4), dropout(0.2)],
@@ -50,6 +61,17 @@ export const specs: Record<string, ModelSpecInput> = {
     layers: [convolution(5, 2, { padding: "causal" }), activation("relu"), convolution(3, 2, { padding: "causal", dilation: 2 }), convolution(6, 2, { padding: "causal", dilation: 4 }), { type: "mean" }],
   },
   "a convolution before an lstm": { input: { steps: 12, features: 3 }, head, layers: [convolution(4, 3), lstm(5), { type: "attention", size: 3 }] },
+  "normalised over batches": {
+    input: { steps: 18, features: 2 }, head,
+    layers: [
+      normalise("batch"), convolution(5, 4, { stride: 2, padding: "same" }), normalise("batch"), activation("relu"), dropout(0.2), { type: "pool", kind: "max", size: 2 },
+      convolution(4, 3), normalise("batch"), { type: "mean" }, normalise("batch"), dropout(0.2), { type: "dense", units: 5 },
+    ],
+  },
+  "normalised over layers, beside lstms": {
+    input: { steps: 12, features: 3 }, head,
+    layers: [normalise("layer"), lstm(5, true), normalise("layer"), dropout(0.2), lstm(6), { type: "attention", size: 4 }, normalise("layer"), { type: "dense", units: 4 }],
+  },
   "an image": {
     input: { steps: 54, features: 2, width: 9 }, head,
     layers: [convolution(4, 3, { padding: "same" }), activation("relu"), { type: "pool", kind: "max", size: 2 }, convolution(3, 2, { stride: 2 }), dropout(0.2), { type: "max" }],

@@ -19,7 +19,7 @@ import type { ModelSpecInput } from "../../src/model/spec.ts";
 import { predictAll } from "../../src/model/trainer.ts";
 import { exportOnnx } from "../../src/onnx/export.ts";
 import { ModelProtoSchema } from "../../src/onnx/schema.ts";
-import { classify, modelOf, predict, regress, windowsOf, type Model } from "./models.ts";
+import { classify, modelOf, predict, regress, sideOf, windowsOf, type Model } from "./models.ts";
 
 const attention = { type: "attention", size: 5 } as const;
 const last = { type: "last" } as const;
@@ -33,6 +33,9 @@ const relu = { type: "activation", kind: "relu" } as const;
 const dense = (activation: "relu" | "tanh" | "sigmoid" | "linear") => ({ type: "dense", units: 7, activation }) as const;
 
 const forecast: ModelSpecInput["head"] = { type: "forecast", outputs: ["1 h", "4 h"], unit: "kWh", scale: 3 };
+
+const overBatch = { type: "normalise", kind: "batch" } as const;
+const overLayer = { type: "normalise", kind: "layer" } as const;
 
 const models: Record<string, Model> = {
   "one direction, attention": modelOf([lstm, attention], classify),
@@ -76,25 +79,46 @@ const models: Record<string, Model> = {
     classify, { steps: 99, features: 2, width: 11 },
   ),
   "an image, mean over its pixels": modelOf([convolution(4, 3, { padding: "same" }), pool("average", 2), { type: "mean" }], classify, { steps: 42, features: 1, width: 6, regimes: 2 }),
+  "normalised over batches, as a sequence and as a vector": modelOf([overBatch, both, overBatch, attention, overBatch, dense("tanh"), overBatch], classify),
+  "normalised over layers, as a sequence and as a vector": modelOf([overLayer, both, dropout, overLayer, attention, overLayer, dense("tanh"), overLayer], regress),
+  "convolutions that are normalised over batches and layers": modelOf(
+    [convolution(4, 5, { stride: 2, padding: "same" }), overBatch, relu, pool("max", 2), convolution(5, 3, { padding: "same" }), overLayer, relu, { type: "mean" }, overBatch],
+    classify, { steps: 33 },
+  ),
+  "an image, normalised over batches": modelOf([convolution(4, 3, { padding: "same" }), overBatch, relu, pool("max", 2), { type: "flatten" }], classify, { steps: 42, features: 2, width: 6 }),
+  "normalised over batches behind a bottleneck": modelOf([lstm, last, overBatch, { type: "repeat" }, overBatch, lstm], { type: "reconstruct" }),
+  "a side of raw values": modelOf([lstm, attention, dense("relu")], classify, { side: { input: { steps: 11, features: 2 }, layers: [convolution(4, 3), relu, { type: "mean" }] } }),
+  "a side of features beside regimes": modelOf([convolution(4, 3), dropout, { type: "flatten" }, dropout, dense("tanh"), { type: "repeat" }, gru], { type: "reconstruct" }, {
+    regimes: 2, side: { input: { steps: 1, features: 5 }, layers: [{ type: "flatten" }, dense("relu")] },
+  }),
+  "a side that is normalised over batches": modelOf([overBatch, lstm, last, overBatch], regress, { side: { input: { steps: 9, features: 2 }, layers: [overBatch, gru, last, overBatch] } }),
   "sizes of one": modelOf([{ ...both, hidden: 1 }, { type: "attention", size: 1 }, { ...dense("relu"), units: 1 }], regress, { steps: 1, features: 1 }),
 };
 
 /** Each head's first output. */
 const output = { classify: "probabilities", regress: "value", forecast: "values", reconstruct: "reconstruction" } as const;
 
-async function run(bytes: Uint8Array, { spec, scaler }: Model, windows: Float32Array, B: number) {
+async function run(bytes: Uint8Array, model: Model, windows: Float32Array, B: number) {
+  const { spec, scaler } = model;
   const session = await InferenceSession.create(bytes, { intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 3 });
   const columns = spec.input.features + (scaler.regimes?.settings ?? 0);
-  return session.run({ sensors: new Tensor("float32", windows, [B, spec.input.steps, columns]) });
+  const side = sideOf(model, B);
+  return session.run({
+    sensors: new Tensor("float32", windows, [B, spec.input.steps, columns]),
+    ...(side && { side: new Tensor("float32", side, [B, spec.side!.input.steps, spec.side!.input.features]) }),
+  });
 }
 
 const maxDifference = (a: Float32Array, b: Float32Array | Float64Array) => Math.max(...a.map((value, at) => Math.abs(value - b[at])));
 
-function ownPrediction({ spec, parameters, scaler }: Model, inputs: Float32Array, B: number): Float32Array {
+function ownPrediction(model: Model, inputs: Float32Array, B: number): Float32Array {
+  const { spec, parameters, statistics, scaler } = model;
   const { steps } = spec.input;
   const network = new Network(spec, { batch: B, training: false });
   network.parameters.set(parameters);
-  const windows = { inputs, count: B, steps, features: inputs.length / B / steps, targets: new Float32Array(B), groups: new Int32Array(B) };
+  network.statistics.set(statistics);
+  const side = spec.side && { ...spec.side.input, inputs: sideOf(model, B)! };
+  const windows = { inputs, count: B, steps, features: inputs.length / B / steps, targets: new Float32Array(B), groups: new Int32Array(B), side };
   return predictAll(network, scale(windows, scaler), B);
 }
 
@@ -231,7 +255,7 @@ describe("exported bytes", () => {
   it("give every tensor one name, defined before it is used, and use all but the graph's outputs", () => {
     for (const each of Object.values(models)) {
       const { graph } = fromBinary(ModelProtoSchema, exportOnnx(each));
-      const defined = new Set(["sensors", ...graph!.initializer.map(({ name }) => name)]);
+      const defined = new Set([...graph!.input.map(({ name }) => name), ...graph!.initializer.map(({ name }) => name)]);
       const unused = new Set(defined);
       for (const node of graph!.node) {
         for (const input of node.input) {
@@ -262,6 +286,12 @@ describe("an export refuses", () => {
     expect(() => exportOnnx({ ...model, parameters })).toThrow(/0\.lstm\.W/);
   });
 
+  it("a model that normalises over batches and has not been adapted, and statistics where there are none", () => {
+    const { statistics, ...normalised } = models["normalised over batches behind a bottleneck"];
+    expect(() => exportOnnx(normalised)).toThrow(/"statistics" expected 16 numbers for this spec, got 0; adapt the model/);
+    expect(() => exportOnnx({ ...model, statistics })).toThrow(/"statistics" expected 0 numbers for this spec, got 16/);
+  });
+
   it("a scaler of another shape or with impossible numbers", () => {
     const { mean, std } = model.scaler;
     expect(() => exportOnnx({ ...model, scaler: { mean: [[1]], std } })).toThrow(/"scaler.mean" expected 1 x 3 numbers, got 1 x 1/);
@@ -269,6 +299,8 @@ describe("an export refuses", () => {
     expect(() => exportOnnx({ ...model, scaler: { mean, std: [[1, 1e-60, 1]] } })).toThrow(/"scaler.std" expected positive/);
     expect(() => exportOnnx({ ...model, scaler: { mean: [[0, 1e60, 0]], std } })).toThrow(/"scaler.mean" expected finite/);
     expect(() => exportOnnx({ ...model, scaler: withRegimes.scaler })).not.toThrow();
+    const withSide = models["a side of raw values"];
+    expect(() => exportOnnx({ ...withSide, scaler: { mean, std } })).toThrow(/"scaler.side.mean" expected 1 x 2 numbers, got 0 x/);
     const regimes = withRegimes.scaler.regimes!;
     expect(() => exportOnnx({ ...model, scaler: { mean, std, regimes } })).toThrow(RangeError);
     for (const wrong of [{ settings: 0 }, { settings: 1 }, { centres: [] }, { spread: [1, 0] }]) {

@@ -3,7 +3,7 @@
 
     /usr/bin/python3 test/vectors/make.py      (made with PyTorch 1.13.0)
 
-Writes lstm.json, attention.json, convolution.json, pool.json, dense.json, loss.json and optimizer.json beside this file. Numbers
+Writes lstm.json, attention.json, convolution.json, pool.json, normalise.json, dense.json, loss.json and optimizer.json beside this file. Numbers
 are float32, printed with nine digits, which give the same float32 back. Gradients are those of
 sum(output * weighting) with the weighting in the file (named d<output>).
 """
@@ -145,6 +145,20 @@ def clip(P, scale, maxNorm):
     return dict(optimizer="clip", P=P, maxNorm=maxNorm, g=before, norm=flat(norm)[0], clipped=flat(w.grad))
 
 
+def normalise(kind, N, I, offset):
+    """x (N,I) around offset; mean and variance are those that inference by these rows alone would take."""
+    layer = nn.BatchNorm1d(I, momentum=1.0) if kind == "batch" else nn.LayerNorm(I)
+    nn.init.normal_(layer.weight)
+    nn.init.normal_(layer.bias)
+    x = (offset + 3 * torch.randn(N, I)).requires_grad_()
+    y = layer(x)
+    dy = torch.randn_like(y)
+    (y * dy).sum().backward()
+    statistics = dict(mean=flat(layer.running_mean), variance=flat(layer.running_var * (N - 1) / N)) if kind == "batch" else {}
+    return dict(kind=kind, N=N, I=I, x=flat(x), scale=flat(layer.weight), bias=flat(layer.bias), y=flat(y), dy=flat(dy),
+                dx=flat(x.grad), dscale=flat(layer.weight.grad), dbias=flat(layer.bias.grad), **statistics)
+
+
 torch.manual_seed(20240229)
 write("lstm", [lstm(1, 1, 1, 1, False), lstm(7, 3, 5, 6, False), lstm(6, 2, 3, 5, True), lstm(12, 4, 8, 8, True)])
 write("attention", [attention(1, 1, 3, 2), attention(9, 3, 6, 5), attention(20, 4, 16, 8)])
@@ -169,3 +183,6 @@ write("convolution", [
     convolution(1, 12, 2, 3, 4, 1, 3, 1, 4, before=8), convolution(1, 11, 2, 4, 3, 1, 2, 3, 2),
     convolution(5, 6, 2, 3, 4, 3, 3, 1, 1, 1, 1, 1, 1), convolution(7, 8, 1, 2, 3, 3, 3, 2, 2, 1, 2, 1, 2),
 ])
+torch.manual_seed(20240302)
+write("normalise", [normalise(kind, *sizes, offset) for kind in ("batch", "layer") for sizes in [(2, 1), (5, 3), (9, 8)] for offset in (0, 30)
+                    if kind == "batch" or sizes != (2, 1)])
