@@ -140,7 +140,7 @@ export function checkFactories({ kind }: Pick<Task, "kind">, { factories }: Pick
 
 async function hashOf({ factories, heldOut }: TaskData): Promise<string> {
   const parts = [...factories.flatMap(({ train, validation, test }) => [train, validation, test]), ...(heldOut ? [heldOut.test] : [])];
-  const hashes = await Promise.all(parts.flatMap(({ inputs, targets }) => [sha256(inputs), sha256(targets)]));
+  const hashes = await Promise.all(parts.flatMap(({ inputs, targets, side }) => [inputs, targets, ...(side ? [side.inputs] : [])]).map((values) => sha256(values)));
   return sha256(new TextEncoder().encode(hashes.join("")));
 }
 

@@ -6,6 +6,8 @@
 import type { BuildName } from "../kernels/build.ts";
 import { anomaly } from "./anomaly.ts";
 import type { OnnxRunner } from "./artefact.ts";
+import { bearing } from "./bearing.ts";
+import { bearingLife } from "./bearinglife.ts";
 import { energy } from "./energy.ts";
 import { engineStudy } from "./enginestudy.ts";
 import type { Unit } from "./evidence.ts";
@@ -13,7 +15,7 @@ import type { Pool } from "./pool.ts";
 import { processFault } from "./processfault.ts";
 import type { CaseResult, Study, StudyCase } from "./study.ts";
 
-export const studies: readonly Study[] = [anomaly, energy, engineStudy, processFault];
+export const studies: readonly Study[] = [anomaly, bearing, bearingLife, energy, engineStudy, processFault];
 
 export interface StudyOptions {
   readonly seeds: readonly number[];
