@@ -11,6 +11,7 @@ import { quantilesOf, targetLength, type Loss } from "./head.ts";
 import type { Mask } from "./layer.ts";
 import type { Network } from "./network.ts";
 import { windowLength } from "./shape.ts";
+import { frozenRanges } from "./transfer.ts";
 
 /** Labelled windows, scaled. */
 export interface Examples {
@@ -36,6 +37,8 @@ export interface Training {
   /** Greatest norm of the whole gradient (Pascanu et al. 2013). */
   readonly clipNorm: number;
   readonly loss: Loss;
+  /** Numbers of layers that keep their parameters: see transfer.ts. Default: none. */
+  readonly freeze?: readonly number[];
   /** FedProx's mu (Li et al. 2020): adds mu / 2 |w - w0|² to the loss, w0 the parameters at the start. Default 0. */
   readonly proximal?: number;
 }
@@ -76,6 +79,7 @@ export class Trainer {
     const { shuffle, integer } = random("fit", ...stream);
     const seedLow = integer(2 ** 32);
     const seedHigh = integer(2 ** 32);
+    const frozen = frozenRanges(layout, training.freeze ?? []);
     const order = Uint32Array.from({ length: examples.count }, (_, index) => index);
     const batch = Math.min(training.batch, network.batch);
     const taken = Math.max(1, Math.round((training.share ?? 1) * examples.count));
@@ -87,14 +91,14 @@ export class Trainer {
       for (let from = 0; from < taken; from += batch) {
         const indices = order.subarray(from, Math.min(from + batch, taken));
         steps += 1;
-        sum += indices.length * this.#step(examples, indices, training, { seedLow, seedHigh, step: steps });
+        sum += indices.length * this.#step(examples, indices, training, frozen, { seedLow, seedHigh, step: steps });
       }
       loss = sum / taken;
     }
     return { samples: examples.count, steps, loss };
   }
 
-  #step(examples: Examples, indices: Uint32Array, training: Training, mask: Mask): number {
+  #step(examples: Examples, indices: Uint32Array, training: Training, frozen: readonly (readonly [number, number])[], mask: Mask): number {
     const network = this.#network;
     const { wasm } = network.kernels;
     const { parameters: w, gradients: g, m, v, start } = network.pointers;
@@ -105,6 +109,7 @@ export class Trainer {
     network.forward(indices.length, mask);
     const loss = network.backward(targets, training.loss, mask);
     if (training.proximal) wasm.proximal(g, w, start, P, training.proximal);
+    for (const [from, to] of frozen) network.gradients.fill(0, from, to);
     const norm = wasm.clipNorm(g, P, training.clipNorm);
     const { optimizer, learningRate } = training;
     // Before the step, so that the parameters stay what they were.
@@ -118,6 +123,8 @@ export class Trainer {
       const correction2 = 1 - power(beta2, mask.step);
       wasm.adam(w, m, v, g, P, learningRate, beta1, beta2, epsilon, weightDecay, correction1, correction2);
     }
+    // Weight decay would move what has no gradient, too.
+    for (const [from, to] of frozen) network.parameters.set(network.kernels.float32(start + 4 * from, to - from), from);
     return loss;
   }
 }

@@ -33,6 +33,8 @@ export interface FederationOptions {
   readonly build?: BuildName;
   readonly seed: number;
   readonly rounds: number;
+  /** (P) to start from. Default: drawn from the seed. */
+  readonly initial?: Float32Array;
   readonly training: (round: number) => Training;
   readonly pool: Pool;
   /** Settings and regimes of the raw rows. */
@@ -65,7 +67,7 @@ export async function federate(options: FederationOptions): Promise<Federated> {
   const contributions = new Map<string, ReadonlyMap<string, Float64Array>>();
   const orchestrator = new Orchestrator({
     clients: factories.map(({ id }) => id),
-    parameters: resume?.parameters ?? initialParameters(spec, seed),
+    parameters: resume?.parameters ?? options.initial ?? initialParameters(spec, seed),
     rounds,
     startRound: (resume?.round ?? 0) + 1,
     fingerprint,
