@@ -86,13 +86,14 @@ export async function federate(options: FederationOptions): Promise<Federated> {
   let scaler!: Scaler;
   const factoryStatistics = new Map<string, Float32Array>();
   const parties = factories.map(async (factory) => {
+    const own = AbortSignal.any([signal]); // a listener more for each of dozens of factories would make some runtimes warn
     const learner = new FactoryLearner(factory, options);
     const client = new FactoryClient({ id: factory.id, exchange: orchestrator.handle, learner, fingerprint, build });
-    scaler = await agreeOnScaler(client, factory, options, signal);
+    scaler = await agreeOnScaler(client, factory, options, own);
     learner.scale(scaler);
-    await client.run(signal);
-    await client.gather("test", await learner.countsOf(factory.test), signal);
-    if (!options.everyRound) await client.gather("validation", await learner.countsOf(factory.validation), signal);
+    await client.run(own);
+    await client.gather("test", await learner.countsOf(factory.test), own);
+    if (!options.everyRound) await client.gather("validation", await learner.countsOf(factory.validation), own);
     factoryStatistics.set(factory.id, await learner.statistics());
   });
   try {
