@@ -13,11 +13,11 @@ import type { Windows } from "../signal/window.ts";
 export const SAMPLES = 2048;
 
 /** Filters, kernel and stride of each convolution; all are followed by a pool of two. */
-const BLOCKS = [[16, 64, 8], [32, 3, 1], [64, 3, 1], [64, 3, 1], [64, 3, 1]] as const;
+const BLOCKS = [[32, 128, 8], [32, 3, 1], [64, 3, 1], [64, 3, 1]] as const;
 
 /**
- * A network after Zhang et al.'s WDCNN (Sensors 17, 2017): a wide first kernel, as wide as the ringing after a
- * blow, then narrow ones. The mean over the steps in place of its dense layer: it does not matter when in a window the blows come.
+ * A network after Zhang et al.'s WDCNN (Sensors 17, 2017): a wide first kernel, a filter bank with
+ * 94 Hz between what it tells apart, then narrow ones. The mean over the steps in place of its dense layer: it does not matter when in a window the blows come.
  * Over a batch, statistics stay in their factory and can be adapted; over a layer, there are none, and a factory that lacks classes does no harm.
  */
 export function convolutional(kind: "batch" | "layer", classes: readonly string[]): ModelSpec {
