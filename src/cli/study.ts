@@ -59,7 +59,8 @@ export async function trainStudy(study: Study, options: StudyOptions, io: Io, en
   const units = [...folder.units].sort((a, b) => a.seed - b.seed || order.get(a.case)! - order.get(b.case)!);
   const evidence = engine.evidenceOf(study, subset, units);
   const wallSeconds = Math.round((io.nowMs() - began) / 100) / 10;
-  const summary = { study: study.name, subset: subset ?? null, seeds, build, origin: study.origin, evidence, onnx: units.find(({ model }) => model)?.model ?? null, wallSeconds } as unknown as Json;
+  const whole = { study: study.name, subset: subset ?? null, seeds, build, origin: study.origin, evidence, onnx: units.find(({ model }) => model)?.model ?? null, wallSeconds };
+  const summary = JSON.parse(JSON.stringify(whole)) as Json; // JSON has no undefined
   folder.finish(renderStudy({ study, subset, seeds, evidence, wallSeconds }), summary);
   say(`\n${formatEvidence(study, evidence)}\n`);
   say(formatTable([{ title: `files in ${relative(io.directory, path) || path}`, align: "left" }, { title: "", align: "left" }], filesOf(folder)));

@@ -55,8 +55,8 @@ interface Columns {
 }
 
 /** Whether a spec is one that closed form solves: flatten, and a head that is a plain linear layer. */
-export function isLinear({ layers, head }: ModelSpec): boolean {
-  return layers.length === 1 && layers[0].type === "flatten" && head.type !== "reconstruct" && quantilesOf(head).length === 0;
+export function isLinear({ layers, side, head }: ModelSpec): boolean {
+  return !side && layers.length === 1 && layers[0].type === "flatten" && head.type !== "reconstruct" && quantilesOf(head).length === 0;
 }
 
 function columnsOf(spec: ModelSpec): Columns {

@@ -11,9 +11,10 @@ import { Kernels } from "../kernels/kernels.ts";
 import type { Partner } from "../kernels/partner.ts";
 import { random } from "../kernels/random.ts";
 import { lossOf, predictionsOf, targetLength, type HeadMemory, type Loss } from "./head.ts";
-import type { Mask } from "./layer.ts";
+import type { Mask, Signal } from "./layer.ts";
 import { layoutOf, statisticsOf, type Layout } from "./layout.ts";
 import { assemble, type Assembly, type Plan, type PlanOptions, type Pointers } from "./plan.ts";
+import { windowLength } from "./shape.ts";
 import { parseSpec, type ModelSpec } from "./spec.ts";
 
 /** How the kernels run. A partner and blocks of time do not change a bit of what they compute. */
@@ -39,6 +40,7 @@ export class Network {
   readonly plan: Plan;
   readonly #pointers: Pointers;
   readonly #input: Assembly["input"];
+  readonly #side: Assembly["side"];
   readonly #stages: Assembly["stages"];
   /** How many the last forward pass was over. */
   #windows = 0;
@@ -54,11 +56,12 @@ export class Network {
     this.batch = options.batch;
     this.training = options.training;
     this.kernels = kernelsFor(options);
-    const { plan, pointers, input, stages } = assemble(this.spec, options, this.kernels, options.partner);
+    const { plan, pointers, input, side, stages } = assemble(this.spec, options, this.kernels, options.partner);
     this.kernels.allocate(plan.end - this.kernels.mark());
     this.plan = plan;
     this.#pointers = pointers;
     this.#input = input;
+    this.#side = side;
     this.#stages = stages;
     if (!options.training) this.statistics.set(initialStatistics(this.spec));
   }
@@ -87,17 +90,23 @@ export class Network {
   }
 
   /**
-   * Copy windows into the input, turning (B,T,I) into (T,B,I).
-   * @param inputs (N,T,I) scaled windows
+   * Copy windows into the input, turning (B,T,I) into (T,B,I), and what follows each into the side's.
+   * @param inputs (N,T,I) scaled windows, each followed by its side (T',I') where there is one
    * @param indices which of them, at most `batch`
    */
   load(inputs: Float32Array, indices: ArrayLike<number>): void {
-    const { steps: T, features: I } = this.spec.input;
     const B = indices.length;
     if (B > this.batch) throw new RangeError(`"indices" expected at most ${this.batch} windows, the batch this network was built for, got ${B}`);
-    const x = this.kernels.float32(this.#input.value, T * B * I);
+    this.#loadPart(this.#input, inputs, indices, 0);
+    if (this.#side) this.#loadPart(this.#side, inputs, indices, this.#input.steps * this.#input.features);
+  }
+
+  #loadPart({ value, steps: T, features: I }: Signal, inputs: Float32Array, indices: ArrayLike<number>, first: number): void {
+    const B = indices.length;
+    const size = windowLength(this.spec);
+    const x = this.kernels.float32(value, T * B * I);
     for (let b = 0; b < B; b++) {
-      let from = indices[b] * T * I;
+      let from = indices[b] * size + first;
       for (let t = 0; t < T; t++) {
         const to = (t * B + b) * I;
         for (let i = 0; i < I; i++) x[to + i] = inputs[from++];

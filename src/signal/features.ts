@@ -151,14 +151,12 @@ export class Features {
       const lanes = Math.min(LANES, count - series);
       for (let lane = 0; lane < LANES; lane++) {
         const which = series + Math.min(lane, lanes - 1); // what is missing repeats the last one
-        const window = Math.floor(which / perWindow), within = which % perWindow;
-        const frame = Math.floor(within / C);
-        const sample = window * this.#steps + frame * this.#hop;
-        pointers[lane] = pointer + 4 * (sample * C + (within % C));
+        const window = Math.floor(which / perWindow), frame = Math.floor(which / C) % this.frames;
+        const at = pointer + 4 * ((window * this.#steps + frame * this.#hop) * C + (which % C));
+        pointers[lane] = at >= end ? at - back : at;
         if (shafts.length > 0) speeds[lane] = shafts[first + window];
       }
-      const [x0, x1, x2, x3] = pointers.map((at) => (at >= end ? at - back : at));
-      const wrong = wasm.gather(this.#block, x0, x1, x2, x3, 4 * C, this.#samples, end, back);
+      const wrong = wasm.gather(this.#block, pointers[0], pointers[1], pointers[2], pointers[3], 4 * C, this.#samples, end, back);
       if (wrong) this.#refuse(first * perWindow + series + Math.min(lanes - 1, 31 - Math.clz32(wrong & -wrong)));
       for (const part of this.#parts) part.run(this.#block, speeds);
       wasm.scatter(this.#output + 4 * series * this.#shown.length, this.#table, this.#shown.length, lanes);

@@ -13,7 +13,7 @@
  */
 import { CAP, CHANNELS, readCmapss, REGIMES, SUBSETS, SETTINGS, type Cmapss, type Engine, type Subset, engineWindows } from "../data/cmapss.ts";
 import { dealByLife, dealByRegime, dealFleets, type Fleet } from "../data/fleet.ts";
-import { historyFeatures, historyLength, type HistoryOptions } from "../data/history.ts";
+import { historyFeatures, historyLength, historyNames, type HistoryOptions } from "../data/history.ts";
 import { mergeMoments, windowMoments } from "../data/moments.ts";
 import { clusterSettings, mergeClusters, type Regimes } from "../data/regime.ts";
 import { scale, scalerFromMoments, type Scaler } from "../data/scaler.ts";
@@ -37,6 +37,8 @@ const SQUARES: HistoryOptions = { ...HISTORY, squares: true };
 const FIRST = 20;
 const STRIDE = 2;
 const ROUNDS = 24;
+/** Of sensors scaled by the shared scaler of rows. */
+const HISTORY_CHANNELS = historyNames(CHANNELS.map(({ name }) => name), HISTORY).map((name) => ({ name, unit: "" }));
 
 export const engineStudy: Study = {
   name: "turbofan",
@@ -112,7 +114,7 @@ async function runCase(name: string, fleets: readonly Placed[], lstm: Cmapss | u
   const bytes: Record<string, number> = {};
   const progress = (share: number, what: string) => context.progress(share, what);
 
-  const dense = { model: "network, history", spec: denseSpec(fleets[0].data), seed, rounds: ROUNDS, training, pool, build, signal, figures, intervals, progress, case: name, judgedOn } as const;
+  const dense = { model: "network, history", spec: denseSpec(fleets[0].data), seed, rounds: ROUNDS, training: trainingOf(fleets.length), pool, build, signal, figures, intervals, progress, case: name, judgedOn } as const;
   const trained = await networkScores({ ...dense, factories: together(HISTORY), ways: ["federated", "centralised"] });
   scores.push(...trained.scores);
   bytes[dense.model] = trained.bytes;
@@ -134,7 +136,7 @@ async function runCase(name: string, fleets: readonly Placed[], lstm: Cmapss | u
   scores.push(...constantScores(name, fleets, judgedOn, figures));
   if (lstm) scores.push(...(await windowScores(name, fleets, lstm, context, figures)));
   const { parameters, scaler, sha256 } = trained.federated!;
-  const model = lstm ? await deploy("turbofan", taskDataOf(lstm, together(HISTORY)), { spec: dense.spec, build, parameters, scaler, sha256, threshold: 0, rounds: ROUNDS }, pool, runOnnx) : undefined;
+  const model = lstm ? await deploy("turbofan", { ...taskDataOf(lstm, together(HISTORY)), channels: HISTORY_CHANNELS }, { spec: dense.spec, build, parameters, scaler, sha256, threshold: 0, rounds: ROUNDS }, pool, runOnnx) : undefined;
   return { scores, bytes, model };
 }
 
@@ -219,7 +221,10 @@ function linearSpec({ features, subset }: Cmapss): ModelSpec {
   return parseSpec({ input: { steps: 1, features: historyLength(features - (REGIMES[subset] > 1 ? SETTINGS.length : 0), SQUARES) }, layers: [{ type: "flatten" }], head });
 }
 
-const training = (round: number): Training => ({ epochs: 1, batch: 32, learningRate: ramp(1e-3, 1e-4, round, ROUNDS), optimizer: adam, clipNorm: 1, loss: {} });
+/** The more factories share the engines, the smaller the batch, so that a round stays as many steps long. */
+const trainingOf = (factories: number) => (round: number): Training => ({
+  epochs: 1, batch: Math.min(32, Math.round(160 / factories)), learningRate: ramp(1e-3, 1e-4, round, ROUNDS), optimizer: adam, clipNorm: 1, loss: {},
+});
 
 /** What adds up over engines: their number, squared and absolute errors, and NASA's score. Predictions (N,2). */
 function sumsOf(predictions: Float32Array, rawTargets: Float32Array): Float64Array {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { chooseGram, gramLength, gramOf, isLinear, LAMBDAS, mergeGrams, solveGram, squaredError } from "../../src/model/gram.ts";
+import { chooseGram, covarianceOf, gramLength, gramOf, isLinear, LAMBDAS, mergeGrams, solveGram, squaredError } from "../../src/model/gram.ts";
 import { parseSpec } from "../../src/model/spec.ts";
 import type { Examples } from "../../src/model/trainer.ts";
 import { difference, numbers, vectors } from "../memory.ts";
@@ -106,6 +106,20 @@ describe("linear model", () => {
     expect(fit.dropped).toBe(2);
     expect(difference(fit.parameters, [2, 0, -1, 0, 1])).toBeLessThan(1e-4);
     expect(solveGram(spec, gramOf(spec, { inputs, targets, count }), 1e-6).dropped).toBe(0);
+  });
+
+  test("gives the covariances of inputs and targets side by side, without the one between them", () => {
+    const spec = parseSpec({ ...regress(1, 3), head: { type: "forecast", outputs: ["a", "b"], unit: "", scale: 2 } });
+    const [N, inputs, targets] = [40, numbers(120, 5, 2), numbers(80, 6, 3)];
+    const row = (n: number) => [...inputs.subarray(3 * n, 3 * n + 3), ...targets.subarray(2 * n, 2 * n + 2).map((value) => value / 2)];
+    const over = (term: (values: number[]) => number) => Array.from({ length: N }, (_, n) => term(row(n))).reduce((sum, value) => sum + value, 0) / N;
+    const { samples, mean, covariance } = covarianceOf(spec, gramOf(spec, { inputs, targets, count: N }));
+    expect(samples).toBe(N);
+    for (let i = 0; i < 5; i++) {
+      expect(Math.abs(mean[i] - over((z) => z[i]))).toBeLessThan(1e-5);
+      for (let j = 0; j < 5; j++) expect(Math.abs(covariance[i * 5 + j] - over((z) => (z[i] - mean[i]) * (z[j] - mean[j])))).toBeLessThan(5e-5);
+    }
+    expect(() => covarianceOf(spec, new Float64Array(gramLength(spec)))).toThrow("expected sums of at least one window");
   });
 
   test("refuses sums that are not exact, and says whose", () => {
