@@ -13,7 +13,7 @@
 import { BEARINGS, RATE_HZ, readPronostia, SAMPLES, type Life } from "../data/pronostia.ts";
 import { log } from "../kernels/elementary.ts";
 import { parseSpec, type ModelSpec } from "../model/spec.ts";
-import { adam } from "../model/trainer.ts";
+import type { Training } from "../model/trainer.ts";
 import { Features } from "../signal/features.ts";
 import { selectWindows, type Windows } from "../signal/window.ts";
 import { linearScores } from "./linear.ts";
@@ -26,7 +26,8 @@ const BAND_HZ = [5000, RATE_HZ / 2] as const;
 /** Columns of a row: two of time, two of vibration. */
 export const COLUMNS = 4;
 const TIME_COLUMNS = 2;
-const ROUNDS = 30;
+/** Two steps of plain gradient descent each, so that the federated model is nearly the centralised one: with many local steps, the few bearings pull apart. */
+const ROUNDS = 300;
 const LAMBDA = 1e-2;
 /** Of life, the least that is read from a prediction where it divides. */
 const LEAST_FRACTION = 0.05;
@@ -44,7 +45,7 @@ export const bearingLife: Study = {
   targets: () => [
     { model: "network", way: "federated", measure: "mae", over: "mean", must: 0.165, stretch: 0.14 },
     { model: "network", way: "centralised", measure: "mae", over: "mean", must: 0.165, stretch: 0.14 },
-    { model: "network", way: "centralised", measure: "mae", over: "worst", must: 0.25 },
+    { model: "network", way: "federated", measure: "mae", over: "worst", must: 0.25 },
   ],
   async cases({ source }) {
     const lives = await readPronostia(source);
@@ -86,14 +87,14 @@ function lifeCase(bearing: string, heldOut: number, rows: readonly LifeRows[]): 
       const all = factoriesWithout(heldOut, rows, COLUMNS);
       const time = factoriesWithout(heldOut, rows, TIME_COLUMNS);
       const common = { case: name, seed, pool, build, signal, judgedOn: "all" as const, figures, rounds: ROUNDS };
-      // Absolute error but for the last hundredths: one life that is three times as long must not bend all others.
-      const training = (round: number) => ({ epochs: 10, batch: 400, learningRate: halfCosine(1e-2, 1e-4, round, ROUNDS), optimizer: { ...adam, weightDecay: 1e-2 }, clipNorm: 1, loss: { huberDelta: 0.02 } });
+      // Absolute error but for the last hundredths, whose gradient is a fiftieth: one life that is three times as long must not bend all others.
+      const training = (round: number): Training => ({ epochs: 2, batch: 400, learningRate: halfCosine(10, 0.1, round, ROUNDS), optimizer: { type: "sgd", momentum: 0, weightDecay: 0 }, clipNorm: 1, loss: { huberDelta: 0.02 } });
       const full = await networkScores({ ...common, model: "network", factories: all, spec: network(COLUMNS), training, progress: (share) => progress(share / 2, "network") });
-      const timed = await networkScores({ ...common, model: "network, time alone", factories: time, spec: network(TIME_COLUMNS), training, progress: (share) => progress((1 + share) / 2, "network, time alone") });
+      const timed = await networkScores({ ...common, model: "network, time alone", ways: ["centralised"], factories: time, spec: network(TIME_COLUMNS), training, progress: (share) => progress((1 + share) / 2, "network, time alone") });
       const fullLinear = await linearScores({ ...common, model: "linear", factories: all, spec: linearSpec(COLUMNS), lambdas: [LAMBDA] });
       const timedLinear = await linearScores({ ...common, model: "linear, time alone", factories: time, spec: linearSpec(TIME_COLUMNS), lambdas: [LAMBDA] });
       const half: Score = { case: name, model: "half", way: "rule", factory: ALL, samples: tested.count, figures: figures(new Float32Array(tested.count).fill(0.5)) };
-      const bytes = { network: full.bytes, "network, time alone": timed.bytes, linear: fullLinear.models.bytes, "linear, time alone": timedLinear.models.bytes };
+      const bytes = { network: full.bytes, linear: fullLinear.models.bytes, "linear, time alone": timedLinear.models.bytes };
       // All factories are judged on the one bearing that none has; alone, there is no model of all of them.
       const scores = [full, timed, fullLinear, timedLinear].flatMap(({ scores }) => scores).filter(({ way, factory }) => way !== "solo" || factory !== ALL);
       return { scores: [...scores, half], bytes };
