@@ -73,6 +73,19 @@ describe("statistics", () => {
     expect(adapted(inputs, 70, 32).network.statistics).toEqual(adapted(inputs, 70, 32).network.statistics);
   });
 
+  test("are the same way taken where there are too many windows to hold what becomes of them", () => {
+    const [count, steps] = [4100, 1024]; // more than 2^24 floats, four features a step
+    const long = parseSpec({ ...classifier([{ type: "activation", kind: "tanh" }, batch, batch, { type: "mean" }]), input: { steps, features: 4 } });
+    const network = new Network(long, { batch: 32, training: false });
+    network.parameters.set(initialParameters(long, 1));
+    const window = numbers(4 * steps, 1, 2);
+    const inputs = new Float32Array(count * window.length);
+    for (let n = 0; n < count; n++) inputs.set(window, n * window.length);
+    network.adapt(inputs, count);
+    const { mean, variance } = batchStatistics(window.map(Math.tanh), steps, 4);
+    expect(difference(network.statistics, [...mean, ...variance, 0, 0, 0, 0, 1, 1, 1, 1])).toBeLessThan(1e-4); // ε takes 2e-5 of the variance
+  });
+
   test("make predictions independent of a window's company", () => {
     const { network } = adapted(windows(40, 1), 40, 8);
     const inputs = windows(9, 2);
