@@ -138,7 +138,8 @@ export class Network {
     stages.forEach(({ measure }, index) => {
       if (!measure) return;
       const size = this.#signalBefore(index, 1).length;
-      const next = index > first && count * size <= HELD_FLOATS ? new Float32Array(count * size) : undefined;
+      const holds = !this.#side && index > first && count * size <= HELD_FLOATS; // beside a side branch, one signal is not all there is
+      const next = holds ? new Float32Array(count * size) : undefined;
       measure.begin();
       for (let from = 0; from < count; from += this.batch) {
         const B = Math.min(this.batch, count - from);

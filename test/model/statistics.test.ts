@@ -55,15 +55,21 @@ describe("statistics", () => {
     expect(difference(row("0.normalise.variance"), expected.variance)).toBeLessThan(1e-6);
   });
 
-  test("of each layer are taken behind layers that normalise already: together they are those of one training batch", () => {
+  const beside = parseSpec({
+    input: { steps: 6, features: 1 }, layers: [batch, { type: "lstm", hidden: 3 }, batch, { type: "mean" }, { type: "dense", units: 4 }, batch],
+    side: { input: { steps: 7, features: 2 }, layers: [{ type: "convolution", filters: 3, kernel: 3 }, batch, { type: "activation", kind: "relu" }, batch, { type: "max" }] },
+    head: { type: "regress", unit: "h" },
+  });
+  test.each([["one branch", spec], ["a side branch", beside]])("of each layer are taken behind layers that normalise already: together they are those of one training batch, with %s", (_, of) => {
     const count = 20;
-    const inputs = windows(count, 1, 2, 5);
-    const { network } = adapted(inputs, count);
-    const trained = new Network({ ...spec, layers: spec.layers.map((layer) => (layer.type === "dropout" ? { ...layer, rate: 0 } : layer)) }, { batch: count, training: true });
-    trained.parameters.set(initialParameters(spec, 1));
+    const inputs = windows(count, 1, 2, 5); // 20 numbers each
+    const { network } = adapted(inputs, count, count, of);
+    const trained = new Network({ ...of, layers: of.layers.map((layer) => (layer.type === "dropout" ? { ...layer, rate: 0 } : layer)) }, { batch: count, training: true });
+    trained.parameters.set(initialParameters(of, 1));
     trained.load(inputs, Array.from({ length: count }, (_, n) => n));
     trained.forward(count);
     expect(network.statistics).toEqual(trained.statistics);
+    expect(difference(adapted(inputs, count, 7, of).network.statistics, network.statistics)).toBeLessThan(2e-6);
   });
 
   test("do not depend on the batches in which windows pass, but for rounding", () => {
