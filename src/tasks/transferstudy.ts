@@ -7,8 +7,9 @@
  *     bearing        no load to 2 hp (CWRU)
  *     bearing-life   1800 rpm and 4000 N to 1500 rpm and 5000 N (PRONOSTIA)
  *
- * A plant that starts from the other machine's parameters, all of them or with the first layer frozen,
- * stands beside one that starts from scratch with as many steps, and beside the other's model as it is.
+ * A plant that starts from the other machine's parameters (trained on like new ones, with the first layer
+ * frozen, or at a tenth of the learning rate) stands beside one that starts from scratch with as many
+ * steps, and beside the other's model as it is.
  */
 import { standardised } from "../data/augmentation.ts";
 import { readCmapss, type Cmapss } from "../data/cmapss.ts";
@@ -130,7 +131,7 @@ async function runMove(move: Move, context: CaseContext): Promise<CaseResult> {
   const { seed, pool, build, signal, progress } = context;
   const plant = move.plant(seed);
   const windows = plant.train.count;
-  const trains = windows > 0 ? 4 : 1;
+  const trains = windows > 0 ? 5 : 1;
   const trainingOf = (count: number) => (round: number) => move.training(round, count);
   const known = move.known(seed);
   const source = await federate({
@@ -141,13 +142,15 @@ async function runMove(move: Move, context: CaseContext): Promise<CaseResult> {
   const fitted: Fitted = { parameters: source.parameters, scaler: source.scaler, statistics: [...source.factoryStatistics.values()][0] };
   const scores: Score[] = [...(await scoresOf({ ...common, model: "the other's, as it is" }, "rule", () => fitted))];
   if (move.adaptive) scores.push(...(await scoresOf({ ...common, model: "the other's, adapted", adaptive: true }, "rule", () => fitted)));
-  const ways: readonly [string, Partial<Pick<NetworkScoring, "initial">>, Partial<Training>][] = [
-    ["from scratch", {}, {}],
-    ["transferred", { initial: source.parameters }, {}],
-    ["transferred, first layer frozen", { initial: source.parameters }, { freeze: [first] }],
+  const initial = source.parameters;
+  const ways: readonly [string, Pick<NetworkScoring, "initial">, (training: Training) => Training][] = [
+    ["from scratch", {}, (training) => training],
+    ["transferred", { initial }, (training) => training],
+    ["transferred, first layer frozen", { initial }, (training) => ({ ...training, freeze: [first] })],
+    ["transferred, a tenth of the rate", { initial }, (training) => ({ ...training, learningRate: training.learningRate / 10 })],
   ];
-  for (const [index, [model, start, extra]] of windows > 0 ? [...ways.entries()] : []) {
-    const training = (round: number) => ({ ...move.training(round, windows), ...extra });
+  for (const [index, [model, start, alter]] of windows > 0 ? [...ways.entries()] : []) {
+    const training = (round: number) => alter(move.training(round, windows));
     const own = await networkScores({ ...common, ...start, model, ways: ["solo"], seed, rounds, training, signal, progress: (share) => progress((index + 1 + share) / trains, model) });
     scores.push(...own.scores);
   }
