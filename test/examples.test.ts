@@ -38,6 +38,7 @@ const server = createServer(async (request, response) => {
   const reply = await handle({ bytes: async () => new Uint8Array(Buffer.concat(parts)) });
   response.end(new Uint8Array(await reply.arrayBuffer()));
 }).listen(0, "127.0.0.1");
+server.keepAliveTimeout = 600_000; // training holds up this thread: on a slow machine for longer than Node's 5 seconds
 await once(server, "listening");
 globalThis.Deno = {
   writeFile,
