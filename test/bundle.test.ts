@@ -43,12 +43,16 @@ function atOnce(chunks: ReadonlyMap<string, OutputChunk>): OutputChunk[] {
 const gzipped = (chunks: Iterable<OutputChunk>) => [...chunks].reduce((sum, { code }) => sum + gzipSync(code, { level: 9 }).length, 0);
 const kilobytes = (bytes: number) => `${(bytes / 1000).toFixed(1)} kB`;
 
-/** Everything that the main entry exports, but for ONNX, which a page loads when it is asked for a file. */
+/**
+ * Everything that the main entry exports, but for ONNX, which a page loads when it is asked for a file, and for the
+ * readers of published data sets, which a page that trains on its own plant's data has no use for.
+ */
 let training: string[];
 let chunks: Map<string, OutputChunk>;
 beforeAll(async () => {
   const onnx = new Set([...(await names("onnx/export.js")), ...(await names("onnx/inspect.js"))]);
-  training = (await names("index.js")).filter((name) => !onnx.has(name));
+  const sets = new Set([...(await names("data/cmapss.js")), ...(await names("data/hydraulic.js"))]);
+  training = (await names("index.js")).filter((name) => !onnx.has(name) && !sets.has(name));
   chunks = await bundle({ page: `export { ${training.join(", ")} } from "millwright"` });
 });
 
