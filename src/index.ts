@@ -20,7 +20,6 @@ export {
   chooseThreshold, classificationCounts, classificationMetrics, regressionCounts, regressionMetrics, stateOf,
   type ClassificationMetrics, type Metrics, type RegressionMetrics,
 } from "./model/metrics.ts";
-export { chooseGram, gramLength, gramOf, isLinear, LAMBDAS, mergeGrams, solveGram, squaredError, type LinearFit } from "./model/gram.ts";
 export { forecastCounts, forecastMetrics, type ForecastFigures, type ForecastMetrics } from "./model/forecast.ts";
 export { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from "./model/checkpoint.ts";
 
