@@ -186,6 +186,13 @@ function copy(patch: usize, x_step: usize, B: i32, I: i32, row: i32): void {
     if (!x_step) memory.fill(patch, 0, bytes);
     else {
       let to = patch;
+      for (const end = patch + (bytes & ~63); to < end; to += 64) {
+        v128.store(to, v128.load(x_step));
+        v128.store(to, v128.load(x_step, 16), 16);
+        v128.store(to, v128.load(x_step, 32), 32);
+        v128.store(to, v128.load(x_step, 48), 48);
+        x_step += 64;
+      }
       for (const end = patch + (bytes & ~15); to < end; to += 16) {
         v128.store(to, v128.load(x_step));
         x_step += 16;
@@ -207,11 +214,13 @@ function copy(patch: usize, x_step: usize, B: i32, I: i32, row: i32): void {
 /** (4) */
 function add(dx_step: usize, patch: usize, B: i32, I: i32, row: i32): void {
   for (let b = 0; b < B; b++) {
-    for (let i = 0; i < I; i += 4) {
-      const at = <usize>i << 2;
-      storeLanes(dx_step + at, flush(f32x4.add(loadLanes(dx_step + at, I - i), loadLanes(patch + at, I - i))), I - i);
+    let from = patch;
+    for (const end = patch + (<usize>(I & ~3) << 2); from < end; from += 16) {
+      v128.store(dx_step, flush(f32x4.add(v128.load(dx_step), v128.load(from))));
+      dx_step += 16;
     }
+    if (I & 3) storeLanes(dx_step, flush(f32x4.add(loadLanes(dx_step, I & 3), v128.load(from))), I & 3); // a patch is rounded up
+    dx_step += <usize>(I & 3) << 2;
     patch += <usize>row << 2;
-    dx_step += <usize>I << 2;
   }
 }

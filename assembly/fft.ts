@@ -87,16 +87,21 @@ function butterfly2(y: usize, x: usize, w: usize, far: usize, near: usize, plane
 
 function pass2(y: usize, x: usize, w: usize, m: i32, s: i32, plane: usize): void {
   const near = <usize>s << 2, far = near * m;
-  for (let p = 0; p < m; p++) {
-    for (let q = 0; q < s; q += 4) {
-      const at = <usize>q << 2;
-      if (s - q < 4) butterfly2(y + at, x + at, w, far, near, plane, true, s - q);
-      else if (p == 0) butterfly2(y + at, x + at, w, far, near, plane, false, 4);
-      else butterfly2(y + at, x + at, w, far, near, plane, true, 4);
+  if (s & 3) {
+    for (let p = 0; p < m; p++) {
+      for (let q = 0; q < s; q += 4) butterfly2(y + (<usize>q << 2), x + (<usize>q << 2), w, far, near, plane, true, min(4, s - q));
+      x += near;
+      y += 2 * near;
+      w += 8;
     }
+    return;
+  }
+  for (let q: usize = 0; q < near; q += 16) butterfly2(y + q, x + q, w, far, near, plane, false, 4);
+  for (let p = 1; p < m; p++) {
     x += near;
     y += 2 * near;
     w += 8;
+    for (let q: usize = 0; q < near; q += 16) butterfly2(y + q, x + q, w, far, near, plane, true, 4);
   }
 }
 
@@ -117,16 +122,21 @@ function butterfly3(y: usize, x: usize, w: usize, far: usize, near: usize, plane
 
 function pass3(y: usize, x: usize, w: usize, m: i32, s: i32, plane: usize): void {
   const near = <usize>s << 2, far = near * m;
-  for (let p = 0; p < m; p++) {
-    for (let q = 0; q < s; q += 4) {
-      const at = <usize>q << 2;
-      if (s - q < 4) butterfly3(y + at, x + at, w, far, near, plane, true, s - q);
-      else if (p == 0) butterfly3(y + at, x + at, w, far, near, plane, false, 4);
-      else butterfly3(y + at, x + at, w, far, near, plane, true, 4);
+  if (s & 3) {
+    for (let p = 0; p < m; p++) {
+      for (let q = 0; q < s; q += 4) butterfly3(y + (<usize>q << 2), x + (<usize>q << 2), w, far, near, plane, true, min(4, s - q));
+      x += near;
+      y += 3 * near;
+      w += 16;
     }
+    return;
+  }
+  for (let q: usize = 0; q < near; q += 16) butterfly3(y + q, x + q, w, far, near, plane, false, 4);
+  for (let p = 1; p < m; p++) {
     x += near;
     y += 3 * near;
     w += 16;
+    for (let q: usize = 0; q < near; q += 16) butterfly3(y + q, x + q, w, far, near, plane, true, 4);
   }
 }
 
@@ -147,16 +157,21 @@ function butterfly4(y: usize, x: usize, w: usize, far: usize, near: usize, plane
 
 function pass4(y: usize, x: usize, w: usize, m: i32, s: i32, plane: usize): void {
   const near = <usize>s << 2, far = near * m;
-  for (let p = 0; p < m; p++) {
-    for (let q = 0; q < s; q += 4) {
-      const at = <usize>q << 2;
-      if (s - q < 4) butterfly4(y + at, x + at, w, far, near, plane, true, s - q);
-      else if (p == 0) butterfly4(y + at, x + at, w, far, near, plane, false, 4);
-      else butterfly4(y + at, x + at, w, far, near, plane, true, 4);
+  if (s & 3) {
+    for (let p = 0; p < m; p++) {
+      for (let q = 0; q < s; q += 4) butterfly4(y + (<usize>q << 2), x + (<usize>q << 2), w, far, near, plane, true, min(4, s - q));
+      x += near;
+      y += 4 * near;
+      w += 24;
     }
+    return;
+  }
+  for (let q: usize = 0; q < near; q += 16) butterfly4(y + q, x + q, w, far, near, plane, false, 4);
+  for (let p = 1; p < m; p++) {
     x += near;
     y += 4 * near;
     w += 24;
+    for (let q: usize = 0; q < near; q += 16) butterfly4(y + q, x + q, w, far, near, plane, true, 4);
   }
 }
 
@@ -230,16 +245,21 @@ function butterfly5(y: usize, x: usize, w: usize, far: usize, near: usize, plane
 
 function pass5(y: usize, x: usize, w: usize, m: i32, s: i32, plane: usize): void {
   const near = <usize>s << 2, far = near * m;
-  for (let p = 0; p < m; p++) {
-    for (let q = 0; q < s; q += 4) {
-      const at = <usize>q << 2;
-      if (s - q < 4) butterfly5(y + at, x + at, w, far, near, plane, true, s - q);
-      else if (p == 0) butterfly5(y + at, x + at, w, far, near, plane, false, 4);
-      else butterfly5(y + at, x + at, w, far, near, plane, true, 4);
+  if (s & 3) {
+    for (let p = 0; p < m; p++) {
+      for (let q = 0; q < s; q += 4) butterfly5(y + (<usize>q << 2), x + (<usize>q << 2), w, far, near, plane, true, min(4, s - q));
+      x += near;
+      y += 5 * near;
+      w += 32;
     }
+    return;
+  }
+  for (let q: usize = 0; q < near; q += 16) butterfly5(y + q, x + q, w, far, near, plane, false, 4);
+  for (let p = 1; p < m; p++) {
     x += near;
     y += 5 * near;
     w += 32;
+    for (let q: usize = 0; q < near; q += 16) butterfly5(y + q, x + q, w, far, near, plane, true, 4);
   }
 }
 

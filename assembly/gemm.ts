@@ -25,8 +25,8 @@
  */
 import { loadLanes, madd, storeLanes } from "./simd";
 
-/** Rows of D in one pass of (2): 32 rows of 16 columns and of A stay in the first-level cache. */
-const OUTER_ROWS: i32 = 32;
+/** Rows of D in one pass of (2): as many rows of 16 columns and of A stay in the first-level cache, half of them where a stride puts them into few sets. */
+const OUTER_ROWS: i32 = 64;
 
 /** What a product without bias starts from. */
 const ZEROS: usize = memory.data(64, 16);
@@ -133,6 +133,9 @@ function twoRows(
   if (!accumulate) {
     s00 = v128.load(bias), s01 = v128.load(bias, 16), s02 = v128.load(bias, 32), s03 = v128.load(bias, 48);
     s10 = s00, s11 = s01, s12 = s02, s13 = s03;
+  } else if (columns >= 16) {
+    s00 = v128.load(c0), s01 = v128.load(c0, 16), s02 = v128.load(c0, 32), s03 = v128.load(c0, 48);
+    s10 = v128.load(c1), s11 = v128.load(c1, 16), s12 = v128.load(c1, 32), s13 = v128.load(c1, 48);
   } else {
     s00 = start(c0, 0, columns), s01 = start(c0, 1, columns), s02 = start(c0, 2, columns), s03 = start(c0, 3, columns);
     s10 = start(c1, 0, columns), s11 = start(c1, 1, columns), s12 = start(c1, 2, columns), s13 = start(c1, 3, columns);
@@ -182,6 +185,9 @@ function oneRow(
       s0 = v128.load(bias), s1 = v128.load(bias, 16), s2 = v128.load(bias, 32), s3 = v128.load(bias, 48);
       t0 = s0, t1 = s1, t2 = s2, t3 = s3;
       if (two) t0 = v128.load(bias1), t1 = v128.load(bias1, 16), t2 = v128.load(bias1, 32), t3 = v128.load(bias1, 48);
+    } else if (columns >= 32) {
+      s0 = v128.load(c), s1 = v128.load(c, 16), s2 = v128.load(c, 32), s3 = v128.load(c, 48);
+      t0 = v128.load(c, 64), t1 = v128.load(c, 80), t2 = v128.load(c, 96), t3 = v128.load(c, 112);
     } else {
       s0 = start(c, 0, columns), s1 = start(c, 1, columns), s2 = start(c, 2, columns), s3 = start(c, 3, columns);
       t0 = start(c, 4, columns), t1 = start(c, 5, columns), t2 = start(c, 6, columns), t3 = start(c, 7, columns);
@@ -217,8 +223,7 @@ function oneRow(
   }
 }
 
-/** Four columns of a row of C that has `columns` of them, zeros behind. */
-@inline
+/** Four columns of a row of C that has `columns` of them, zeros behind. Not inline: tails are rare, and many. */
 function start(row: usize, vector: i32, columns: i32): v128 {
   const rest = columns - (vector << 2);
   return rest > 0 ? loadLanes(row + (vector << 4), rest) : f32x4.splat(0);
@@ -232,12 +237,15 @@ function store(row: usize, s0: v128, s1: v128, s2: v128, s3: v128, columns: i32)
     v128.store(row, s1, 16);
     v128.store(row, s2, 32);
     v128.store(row, s3, 48);
-    return;
+  } else storeTail(row, s0, s1, s2, s3, columns);
+}
+
+function storeTail(row: usize, s0: v128, s1: v128, s2: v128, s3: v128, columns: i32): void {
+  for (; columns > 0; columns -= 4) {
+    storeLanes(row, s0, columns);
+    s0 = s1, s1 = s2, s2 = s3;
+    row += 16;
   }
-  storeLanes(row, s0, columns);
-  if (columns > 4) storeLanes(row + 16, s1, columns - 4);
-  if (columns > 8) storeLanes(row + 32, s2, columns - 8);
-  if (columns > 12) storeLanes(row + 48, s3, columns - 12);
 }
 
 /** (2), row by row in the order of memory; a negative lda and ldd, and pointers to the last row, go backwards. */
@@ -245,8 +253,9 @@ export function gemmOuter(G: usize, A: usize, D: usize, R: i32, M: i32, N: i32, 
   const aStride = <usize>lda << 2;
   const dStride = <usize>ldd << 2;
   const gStride = <usize>ldg << 2;
-  for (let r = 0; r < R; r += OUTER_ROWS) {
-    const rows = min(OUTER_ROWS, R - r);
+  const pass = (lda & 127) && (ldd & 127) ? OUTER_ROWS : OUTER_ROWS >> 1;
+  for (let r = 0; r < R; r += pass) {
+    const rows = min(pass, R - r);
     const a_r = A + <usize>r * aStride;
     const d_r = D + <usize>r * dStride;
     for (let n = 0; n < N; n += 16) {
@@ -291,17 +300,31 @@ function outerTile(g0: usize, g1: usize, a: usize, d: usize, rows: i32, aStride:
 
 /** One row of any width. It never reads behind the last column of D. */
 function outerTail(g: usize, a: usize, d: usize, rows: i32, aStride: usize, dStride: usize, columns: i32): void {
-  let s0 = start(g, 0, columns), s1 = start(g, 1, columns), s2 = start(g, 2, columns), s3 = start(g, 3, columns);
-  for (let r = 0; r < rows; r++) {
-    const x = v128.load32_splat(a);
-    s0 = madd(x, start(d, 0, columns), s0);
-    s1 = madd(x, start(d, 1, columns), s1);
-    s2 = madd(x, start(d, 2, columns), s2);
-    s3 = madd(x, start(d, 3, columns), s3);
-    a += aStride;
-    d += dStride;
+  if (columns == 16) {
+    let s0 = v128.load(g), s1 = v128.load(g, 16), s2 = v128.load(g, 32), s3 = v128.load(g, 48);
+    for (let r = 0; r < rows; r++) {
+      const x = v128.load32_splat(a);
+      s0 = madd(x, v128.load(d), s0);
+      s1 = madd(x, v128.load(d, 16), s1);
+      s2 = madd(x, v128.load(d, 32), s2);
+      s3 = madd(x, v128.load(d, 48), s3);
+      a += aStride;
+      d += dStride;
+    }
+    store(g, s0, s1, s2, s3, 16);
+    return;
   }
-  store(g, s0, s1, s2, s3, columns);
+  for (; columns > 0; columns -= 4) {
+    let sum = loadLanes(g, columns);
+    for (let r = 0, a_r = a, d_r = d; r < rows; r++) {
+      sum = madd(v128.load32_splat(a_r), loadLanes(d_r, columns), sum);
+      a_r += aStride;
+      d_r += dStride;
+    }
+    storeLanes(g, sum, columns);
+    g += 16;
+    d += 16;
+  }
 }
 
 /** sums (N) += Σ_r rows (R,N), row stride ld, in the order of memory or, with a negative ld, backwards: every bias gradient. */

@@ -43,7 +43,7 @@ export function batchNormSums(sums: usize, u: usize, v: usize, N: i32, I: i32): 
   for (let i = 0; i < I; i += 4) {
     let s0 = v128.load(sums), s1 = v128.load(sums, 16), q0 = v128.load(sums, 32), q1 = v128.load(sums, 48);
     for (let n = 0, row = <usize>i << 2; n < N; n++, row += stride) {
-      const u_n = load(u + row, I - i), v_n = load(v + row, I - i);
+      const u_n = loadLanes(u + row, I - i), v_n = loadLanes(v + row, I - i);
       const u0 = low(u_n), u1 = high(u_n);
       s0 = f64x2.add(s0, u0);
       s1 = f64x2.add(s1, u1);
@@ -75,11 +75,11 @@ export function batchNormForward(
   const stride = <usize>I << 2;
   for (let i = 0; i < I; i += 4) {
     const at = <usize>i << 2;
-    const mean_i = load(mean + at, I - i);
-    const factor = f32x4.mul(load(scale + at, I - i), inverseRoot(load(variance + at, I - i)));
-    const bias_i = load(bias + at, I - i);
+    const mean_i = loadLanes(mean + at, I - i);
+    const factor = f32x4.mul(loadLanes(scale + at, I - i), inverseRoot(loadLanes(variance + at, I - i)));
+    const bias_i = loadLanes(bias + at, I - i);
     for (let n = 0, row = at; n < N; n++, row += stride) {
-      store(y + row, madd(f32x4.sub(load(x + row, I - i), mean_i), factor, bias_i), I - i);
+      storeLanes(y + row, madd(f32x4.sub(loadLanes(x + row, I - i), mean_i), factor, bias_i), I - i);
     }
   }
 }
@@ -93,19 +93,19 @@ export function batchNormBackward(
   batchNormSums(scratch, dy, x, N, I);
   for (let i = 0; i < I; i += 4) {
     const at = <usize>i << 2;
-    const mean_i = load(mean + at, I - i);
-    const root = inverseRoot(load(variance + at, I - i));
+    const mean_i = loadLanes(mean + at, I - i);
+    const root = inverseRoot(loadLanes(variance + at, I - i));
     const s0 = v128.load(scratch), s1 = v128.load(scratch, 16);
     const q0 = f64x2.sub(v128.load(scratch, 32), f64x2.mul(low(mean_i), s0));
     const q1 = f64x2.sub(v128.load(scratch, 48), f64x2.mul(high(mean_i), s1));
     const sum = join(s0, s1), sumHat = f32x4.mul(root, join(q0, q1));
     addTo(dbias + at, sum, I - i); // (3)
     addTo(dscale + at, sumHat, I - i);
-    const factor = f32x4.mul(load(scale + at, I - i), root);
+    const factor = f32x4.mul(loadLanes(scale + at, I - i), root);
     const meanDy = f32x4.div(sum, f32x4.splat(<f32>N)), meanHat = f32x4.div(sumHat, f32x4.splat(<f32>N));
     for (let n = 0, row = at; dx && n < N; n++, row += stride) {
-      const hat = f32x4.mul(root, f32x4.sub(load(x + row, I - i), mean_i));
-      addTo(dx + row, gradient(load(dy + row, I - i), hat, factor, meanDy, meanHat), I - i); // (4)
+      const hat = f32x4.mul(root, f32x4.sub(loadLanes(x + row, I - i), mean_i));
+      addTo(dx + row, gradient(loadLanes(dy + row, I - i), hat, factor, meanDy, meanHat), I - i); // (4)
     }
     scratch += 64;
   }
@@ -118,8 +118,8 @@ export function layerNormForward(y: usize, x: usize, scale: usize, bias: usize, 
     const mean = splat0(statistics), root = splat1(statistics);
     for (let i = 0; i < I; i += 4) {
       const at = <usize>i << 2;
-      const hat = f32x4.mul(root, f32x4.sub(load(x + at, I - i), mean));
-      store(y + at, madd(hat, load(scale + at, I - i), load(bias + at, I - i)), I - i);
+      const hat = f32x4.mul(root, f32x4.sub(loadLanes(x + at, I - i), mean));
+      storeLanes(y + at, madd(hat, loadLanes(scale + at, I - i), loadLanes(bias + at, I - i)), I - i);
     }
     x += <usize>I << 2;
     y += <usize>I << 2;
@@ -137,19 +137,19 @@ export function layerNormBackward(
     let sum = f32x4.splat(0), sumHat = sum;
     for (let i = 0; i < I; i += 4) {
       const at = <usize>i << 2;
-      const dy_n = load(dy + at, I - i);
-      const hat = f32x4.mul(root, f32x4.sub(load(x + at, I - i), mean));
+      const dy_n = loadLanes(dy + at, I - i);
+      const hat = f32x4.mul(root, f32x4.sub(loadLanes(x + at, I - i), mean));
       addTo(dbias + at, dy_n, I - i); // (7)
       addTo(dscale + at, f32x4.mul(dy_n, hat), I - i);
-      const g = f32x4.mul(dy_n, load(scale + at, I - i)); // zero beyond the last feature
+      const g = f32x4.mul(dy_n, loadLanes(scale + at, I - i)); // zero beyond the last feature
       sum = f32x4.add(sum, g);
       sumHat = madd(g, hat, sumHat);
     }
     const meanG = f32x4.splat(sumLanes(sum) / <f32>I), meanHat = f32x4.splat(sumLanes(sumHat) / <f32>I);
     for (let i = 0; dx && i < I; i += 4) {
       const at = <usize>i << 2;
-      const g = f32x4.mul(load(dy + at, I - i), load(scale + at, I - i));
-      const hat = f32x4.mul(root, f32x4.sub(load(x + at, I - i), mean));
+      const g = f32x4.mul(loadLanes(dy + at, I - i), loadLanes(scale + at, I - i));
+      const hat = f32x4.mul(root, f32x4.sub(loadLanes(x + at, I - i), mean));
       addTo(dx + at, gradient(g, hat, root, meanG, meanHat), I - i); // (8)
     }
     x += stride;
@@ -168,7 +168,7 @@ function gradient(g: v128, hat: v128, factor: v128, mean: v128, meanHat: v128): 
 function rowStatistics(x: usize, I: i32): v128 {
   let s = f64x2.splat(0), q = s;
   for (let i = 0; i < I; i += 4) {
-    const v = load(x + (<usize>i << 2), I - i);
+    const v = loadLanes(x + (<usize>i << 2), I - i);
     const v0 = low(v), v1 = high(v);
     s = f64x2.add(s, f64x2.add(v0, v1));
     q = f64x2.add(q, f64x2.add(f64x2.mul(v0, v0), f64x2.mul(v1, v1)));
@@ -221,15 +221,7 @@ function splat1(v: v128): v128 {
   return v128.shuffle<f32>(v, v, 1, 1, 1, 1);
 }
 
-/** The vocabulary's three for tails, as functions of this file: each would otherwise be compiled in at two dozen places. */
-function load(pointer: usize, count: i32): v128 {
-  return loadLanes(pointer, count);
-}
-
-function store(pointer: usize, v: v128, count: i32): void {
-  storeLanes(pointer, v, count);
-}
-
+@inline
 function addTo(pointer: usize, v: v128, count: i32): void {
-  store(pointer, f32x4.add(load(pointer, count), v), count);
+  storeLanes(pointer, f32x4.add(loadLanes(pointer, count), v), count);
 }

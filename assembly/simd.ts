@@ -50,22 +50,28 @@ export function sumLanes(v: v128): f32 {
   return (f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1)) + (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3));
 }
 
-/** Store the first `count` (1 to 4) lanes. The one place for the tails of vectors. */
+/** Store the first `count` (1 to 4) lanes. With loadLanes the one place for the tails of vectors. */
 @inline
 export function storeLanes(pointer: usize, v: v128, count: i32): void {
-  if (count >= 4) {
-    v128.store(pointer, v);
-    return;
-  }
-  f32.store(pointer, f32x4.extract_lane(v, 0));
-  if (count > 1) f32.store(pointer, f32x4.extract_lane(v, 1), 4);
-  if (count > 2) f32.store(pointer, f32x4.extract_lane(v, 2), 8);
+  if (count >= 4) v128.store(pointer, v);
+  else storeTail(pointer, v, count);
 }
 
 /** Load the first `count` (1 to 4) lanes, the rest zero. */
 @inline
 export function loadLanes(pointer: usize, count: i32): v128 {
-  if (count >= 4) return v128.load(pointer);
+  return count >= 4 ? v128.load(pointer) : loadTail(pointer, count);
+}
+
+// Not inline: at a hundred places, and seldom run, they would be a quarter of the module.
+
+function storeTail(pointer: usize, v: v128, count: i32): void {
+  f32.store(pointer, f32x4.extract_lane(v, 0));
+  if (count > 1) f32.store(pointer, f32x4.extract_lane(v, 1), 4);
+  if (count > 2) f32.store(pointer, f32x4.extract_lane(v, 2), 8);
+}
+
+function loadTail(pointer: usize, count: i32): v128 {
   let v = f32x4.splat(0);
   v = f32x4.replace_lane(v, 0, f32.load(pointer));
   if (count > 1) v = f32x4.replace_lane(v, 1, f32.load(pointer, 4));

@@ -16,16 +16,18 @@ import { acquisition } from "./acquisition.js";
 import { aggregate } from "./aggregate.js";
 import { builds, noRelaxed } from "./builds.js";
 import { ceiling } from "./ceiling.js";
+import { convolutions } from "./convolution.js";
 import { forward } from "./forward.js";
 import { grow } from "./grow.js";
 import { kernels } from "./kernels.js";
 import { Peers } from "./peer.js";
 import { profile } from "./profile.js";
+import { signal } from "./signal.js";
 import { printJudged } from "./table.js";
 import { tiny } from "./tiny.js";
 import { train } from "./train.js";
 
-const SECTIONS = { train, forward, aggregate, tiny, kernels, profile, acquisition, grow };
+const SECTIONS = { train, convolution: convolutions, forward, aggregate, signal, acquisition, tiny, kernels, profile, grow };
 const QUICK = Object.keys(SECTIONS).filter((name) => name !== "grow");
 
 const { values } = parseArgs({ options: { only: { type: "string" }, grow: { type: "boolean" }, json: { type: "string" } } });

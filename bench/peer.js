@@ -95,6 +95,8 @@ const script = (name, ...args) => () => {
   return new Peer(process.execPath, [file(name), ...args], { remedy: NPM, coldSeconds: COLD_SECONDS });
 };
 
+const numpy = () => new Peer("/usr/bin/python3", [file("numpy_features.py")], { env: { OMP_NUM_THREADS: "1", OPENBLAS_NUM_THREADS: "1" }, remedy: "apt-get install python3-numpy" });
+
 /** name → what starts it; PyTorch takes one of `THREADS`. */
 const starts = {
   "PyTorch 1.13": python("/usr/bin/python3", DEBIAN),
@@ -102,6 +104,7 @@ const starts = {
   "tfjs-wasm": script("tfjs_peer.js"),
   "onnxruntime-web": script("onnx_peer.js", "onnxruntime-web"),
   "onnxruntime-node": script("onnx_peer.js", "onnxruntime-node"),
+  NumPy: numpy,
 };
 
 /** The peers of one run: started when first asked for, one process for a name and a setting of threads. */

@@ -28,7 +28,7 @@ def median_ms(call, seconds):
 
 
 def windows(count, steps, channels):
-    """The numbers of the bench: sines of different frequencies, so that both sides can make the same ones."""
+    """The numbers that bench/signal.js makes, too: scattered over [-1, 1), the same in both."""
     n = numpy.arange(count * steps * channels, dtype=numpy.float64)
     x = ((n * 7919 + 13 * (n % 101) ** 2) % 1009) / 504.5 - 1
     return x.reshape(count, steps, channels).astype(numpy.float32)

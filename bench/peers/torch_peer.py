@@ -45,10 +45,54 @@ class Model(torch.nn.Module):
         return self.head((torch.softmax(self.attention(h), 1) * h).sum(1))
 
 
+class Steps(torch.nn.Module):
+    """Zeros around a sequence or an image as a convolution of ours wants them: behind by half, or all before."""
+    def __init__(self, before, behind, image):
+        super().__init__()
+        self.padding = (before, behind) * (2 if image else 1)
+
+    def forward(self, x):
+        return torch.nn.functional.pad(x, self.padding)
+
+
+def chain(chain, T, I, width=None):
+    """A network from a list of our layers; x is (B,I,T), or (B,I,rows,columns)."""
+    nn, image, lengths, features = torch.nn, width is not None, [T] if width is None else [T // width, width], I
+    modules = []
+    for layer in chain:
+        kind = layer["type"]
+        if kind == "convolution":
+            reach = (layer["kernel"] - 1) * layer["dilation"]
+            everything = max(0, (-(-lengths[-1] // layer["stride"]) - 1) * layer["stride"] + reach + 1 - lengths[-1])
+            before, behind = (reach, 0) if layer["padding"] == "causal" else (everything // 2, -(-everything // 2))
+            operator = nn.Conv2d if image else nn.Conv1d
+            own = dict(stride=layer["stride"], dilation=layer["dilation"], padding=before if before == behind else 0)
+            modules += [] if before == behind else [Steps(before, behind, image)]
+            modules.append(operator(features, layer["filters"], layer["kernel"], **own))
+            lengths, features = [-(-length // layer["stride"]) for length in lengths], layer["filters"]
+        elif kind == "pool":
+            modules.append((nn.MaxPool2d if image else nn.MaxPool1d)(layer["size"]))
+            lengths = [length // layer["size"] for length in lengths]
+        elif kind == "activation":
+            modules.append(nn.ReLU())
+        elif kind == "flatten":
+            modules.append(nn.Flatten())
+            for length in lengths:
+                features *= length
+        elif kind == "mean":
+            modules += [nn.AdaptiveAvgPool1d(1), nn.Flatten()]
+        elif kind == "dense":
+            modules += [nn.Linear(features, layer["units"]), nn.ReLU()]
+            features = layer["units"]
+    return nn.Sequential(*modules, nn.Linear(features, 4))
+
+
 def train(model, batch, **_):
-    network = Model(**model)
+    network = chain(**model) if "chain" in model else Model(**model)
     optimizer = torch.optim.Adam(network.parameters(), 1e-3)
     x = torch.rand(batch, model["T"], model["I"]) * 2 - 1
+    if "chain" in model:
+        x = x.transpose(1, 2).reshape(batch, model["I"], *([model["T"]] if model.get("width") is None else [-1, model["width"]])).contiguous()
     y = torch.arange(batch) % 4
 
     def step():

@@ -79,6 +79,8 @@ function describe(io: Io, engine: Engine, perform: Perform): Command {
     .option("--seeds <S,S,…>", "study: every case under each of these seeds, and the tables", seedList)
     .option("--subset <NAME>", "which part of a data set or study that has several")
     .addOption(new Option("--build <NAME>", "of the kernels: simd gives the same bits in every runtime, relaxed is faster (default: simd)").choices(BUILDS))
+    .option("--from <RUN>", "go on from the model of a finished run: parameters of the same name and shape are taken over")
+    .option("--freeze <L,L,…>", "numbers of layers that keep what they have learned there", layerList)
     .option("--compare", "train solo and centralised models too, each with as many gradient steps per sample", false)
     .addOption(workers)
     .option("--out <DIR>", "the run folder (default: runs/<task>-seed<S>)")
@@ -129,9 +131,16 @@ function trainEither(name: string, { seed, seeds, ...options }: TrainRequest, io
   const study = engine.studies.find((candidate) => candidate.name === name);
   const task = engine.tasks.some((candidate) => candidate.name === name);
   if (seed !== undefined && seeds) throw new RangeError("--seed and --seeds exclude each other; give one of them");
+  if (study && (!task || seeds) && (options.from !== undefined || options.freeze)) {
+    throw new RangeError(`a study trains each of its models from the start; --from and --freeze are for one run${task ? ", without --seeds" : ""}; what transfer is worth, the study "transfer" tells`);
+  }
   if (study && (!task || seeds)) return trainStudy(study, { ...options, seeds: seeds ?? (seed === undefined ? undefined : [seed]) }, io, engine);
   if (seeds) throw new RangeError(`task ${name} has no study; give one --seed, or use npm run seeds in the repository`);
   return train(name, { ...options, seed: seed ?? 1 }, io, engine);
+}
+
+function layerList(text: string): number[] {
+  return text.split(",").map(integer(0, 63));
 }
 
 function seedList(text: string): number[] {

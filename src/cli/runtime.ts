@@ -8,10 +8,12 @@ import type { OnnxRunner } from "../tasks/run.ts";
 export async function loadOnnxRunner(): Promise<OnnxRunner | undefined> {
   const runtime = await import("onnxruntime-node").catch(() => undefined);
   if (!runtime) return undefined;
-  return async (model, inputs, shape) => {
+  return async (model, inputs, shape, side) => {
     const session = await runtime.InferenceSession.create(model, { intraOpNumThreads: 1 });
     try {
-      const results = await session.run({ [session.inputNames[0]]: new runtime.Tensor("float32", inputs, shape) });
+      const [first, second] = session.inputNames;
+      const feeds = { [first]: new runtime.Tensor("float32", inputs, shape), ...(side && { [second]: new runtime.Tensor("float32", side.values, side.shape) }) };
+      const results = await session.run(feeds);
       return results[session.outputNames[0]].data as Float32Array;
     } finally {
       await session.release();

@@ -8,7 +8,7 @@ import type { Prepared, ProgressEvent, RunConfig } from "../tasks/run.ts";
 import { formatComparison } from "./comparison.ts";
 import { openData } from "./data.ts";
 import type { Engine } from "./engine.ts";
-import { checkWritable, differences, readFolder, RunFolder, type FolderState, type Json } from "./folder.ts";
+import { checkWritable, differences, readFolder, readRun, RunFolder, withModel, type FolderState, type Json } from "./folder.ts";
 import { duration } from "./format.ts";
 import type { Io } from "./program.ts";
 import { createProgress } from "./progress.ts";
@@ -26,6 +26,9 @@ export interface TrainOptions {
   readonly seed: number;
   readonly subset?: string;
   readonly build?: BuildName;
+  /** The folder of a run whose model to go on from, and the numbers of layers that stay as they are. */
+  readonly from?: string;
+  readonly freeze?: readonly number[];
   readonly compare: boolean;
   readonly workers: number;
   readonly out?: string;
@@ -46,14 +49,18 @@ const files: readonly (readonly [string, string])[] = [
 
 export async function train(task: string, options: TrainOptions, io: Io, engine: Engine): Promise<number> {
   const began = io.nowMs();
-  const { workers, out, json, data, block, ...runOptions } = options;
+  const { workers, out, json, data, block, from: fromFolder, ...runOptions } = options;
   const say = json ? io.stderr : io.stdout;
   if (out !== undefined) checkFolder(out, io);
 
-  const prepared = await engine.resolve({ task, ...runOptions }, openData(data, io, engine));
+  const from = fromFolder === undefined ? undefined : readRun(resolvePath(io.directory, fromFolder)).model;
+  const resolving = () => engine.resolve({ task, ...runOptions, ...(from && { from }) }, openData(data, io, engine));
+  const prepared = await (fromFolder === undefined ? resolving() : withModel(fromFolder, resolving));
   const { folder, checkpoint } = chooseFolder(prepared.config, out, io);
   const shown = relative(io.directory, folder.path) || folder.path;
   say(`${describe(prepared.config, workers)}\n`);
+  const start = prepared.config.from;
+  if (start) say(`from ${fromFolder}: ${start.taken.length} of ${start.taken.length + start.fresh.length} parameter blocks taken over${start.fresh.length > 0 ? `, new: ${start.fresh.join(", ")}` : ""}\n`);
   if (checkpoint) say(`resuming ${shown} after round ${folder.records.length}\n`);
 
   const result = await runInterruptibly(prepared, { folder, checkpoint, workers, block, say }, io, engine);
@@ -167,8 +174,8 @@ function describe({ task, factories, rounds, localEpochs, batch, seed, build }: 
 
 /** What the person typed, with the folder. */
 function resumeCommand(task: string, options: TrainOptions, out: string): string {
-  const { data, factories, rounds, localEpochs, batch, block, seed, subset, build, compare } = options;
-  const given = Object.entries({ data, factories, rounds, "local-epochs": localEpochs, batch, block, seed, subset, build, out })
+  const { data, factories, rounds, localEpochs, batch, block, seed, subset, build, from, freeze, compare } = options;
+  const given = Object.entries({ data, factories, rounds, "local-epochs": localEpochs, batch, block, seed, subset, build, from, freeze: freeze?.join(","), out })
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `--${name} ${quote(String(value))}`);
   return ["millwright train", task, ...given, ...(compare ? ["--compare"] : [])].join(" ");

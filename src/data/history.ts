@@ -26,6 +26,14 @@ export function historyLength(sensors: number, { spans, squares = false }: Histo
   return ((2 * spans.length + 2) * sensors + 1) * (squares ? 2 : 1);
 }
 
+/** What the features are called, in their order. */
+export function historyNames(sensors: readonly string[], { spans, squares = false }: HistoryOptions): string[] {
+  const of = (what: string) => sensors.map((name) => `${name} ${what}`);
+  const names = spans.flatMap((span, index) => [...of(`level ${span}`), ...of(`trend ${span}`), ...(index === 0 ? [...of(`level ${RECENT}`), ...of("last")] : [])]);
+  names.push("age / 100");
+  return squares ? [...names, ...names.map((name) => `${name} squared`)] : names;
+}
+
 /**
  * Features at several moments of one history, (moments, F).
  * @param rows (cycles, sensors), scaled

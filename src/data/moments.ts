@@ -21,7 +21,7 @@ export const momentsLength = (features: number, regimes = 1): number => regimes 
  * block and are left out. A row in several windows counts several times. Two passes: a mean first,
  * so that a large mean costs no digits of M2.
  */
-export function windowMoments({ inputs, count, steps, features }: Windows, regimes?: Regimes): Float64Array {
+export function windowMoments({ inputs, count, steps, features }: Pick<Windows, "inputs" | "count" | "steps" | "features">, regimes?: Regimes): Float64Array {
   const settings = regimes?.settings ?? 0;
   const columns = features - settings;
   const block = momentsLength(columns);

@@ -9,7 +9,7 @@
  * settings: they choose the nearest centre (squared distance, each setting divided by its spread) and are not
  * themselves inputs of the model.
  */
-import type { Windows } from "../signal/window.ts";
+import type { Side, Windows } from "../signal/window.ts";
 import { momentsLength } from "./moments.ts";
 import { nearestRegime, type Regimes } from "./regime.ts";
 
@@ -20,6 +20,8 @@ export interface Scaler {
   readonly std: readonly (readonly number[])[];
   /** Absent where there is one regime. */
   readonly regimes?: Regimes;
+  /** Of the side's columns, for a model with a side branch. Regimes are not for them. */
+  readonly side?: Pick<Scaler, "mean" | "std">;
 }
 
 /** Half a unit in the last place of float32: a column that varies less, relative to its mean, is constant. */
@@ -49,23 +51,37 @@ export function scalerFromMoments(moments: Float64Array, features: number, regim
 }
 
 /**
- * Raw windows to the model's inputs, (N,T,I), with the settings taken off. Every operation is rounded
- * to float32, as the exported graph does, so both compute the same bits.
+ * Raw windows to the model's inputs, (N,T,I), with the settings taken off; each followed by its side, where the
+ * scaler has one. Every operation is rounded to float32, as the exported graph does, so both compute the same bits.
  * @throws RangeError when the windows have another number of columns than the scaler.
  */
-export function scale({ inputs, count, steps, features }: Windows, { mean, std, regimes }: Scaler): Float32Array {
+export function scale(windows: Windows, scaler: Scaler): Float32Array {
+  const { count } = windows;
+  const side = scaler.side && windows.side;
+  if (scaler.side && !side) throw new RangeError(`scaler: expected windows with a side of ${scaler.side.mean[0].length} columns, got none`);
+  const length = windows.steps * scaler.mean[0].length;
+  const size = length + (side ? side.steps * side.features : 0);
+  const scaled = new Float32Array(count * size);
+  scaleRows(scaled, 0, size, length, windows, scaler);
+  if (side) scaleRows(scaled, length, size, size - length, side, scaler.side!);
+  return scaled;
+}
+
+/** Rows of windows into `scaled`, where the first begins at `first`, is `length` numbers long and the next follows at a distance of `size`. */
+function scaleRows(scaled: Float32Array, first: number, size: number, length: number, { inputs, features }: Side, { mean, std, regimes }: Scaler): void {
   const settings = regimes?.settings ?? 0;
   const columns = mean[0].length;
   if (features !== settings + columns) throw new RangeError(`scaler: expected windows with ${settings + columns} columns, got ${features}`);
   const means = mean.map((row) => Float32Array.from(row));
   const stds = std.map((row) => Float32Array.from(row));
-  const scaled = new Float32Array(count * steps * columns);
-  for (let row = 0; row < count * steps; row++) {
-    const from = row * features;
-    const regime = regimes ? nearestRegime(inputs, from, regimes) : 0;
-    for (let column = 0; column < columns; column++) {
-      scaled[row * columns + column] = Math.fround(inputs[from + settings + column] - means[regime][column]) / stds[regime][column];
+  let from = 0;
+  for (let start = first; start < scaled.length; start += size) {
+    for (let to = start; to < start + length; to += columns) {
+      const regime = regimes ? nearestRegime(inputs, from, regimes) : 0;
+      for (let column = 0; column < columns; column++) {
+        scaled[to + column] = Math.fround(inputs[from + settings + column] - means[regime][column]) / stds[regime][column];
+      }
+      from += features;
     }
   }
-  return scaled;
 }

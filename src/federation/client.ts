@@ -128,13 +128,9 @@ export class FactoryClient {
    */
   run(signal?: AbortSignal): Promise<Float32Array> {
     const ending = new AbortController();
-    const stop = () => ending.abort(signal!.reason);
-    if (signal?.aborted) stop();
-    signal?.addEventListener("abort", stop, { once: true });
-    return this.#participate(ending.signal).finally(() => {
-      signal?.removeEventListener("abort", stop);
-      ending.abort(); // when training fails, the figures may still be on their way: nobody waits for them any more
-    });
+    const either = signal ? AbortSignal.any([signal, ending.signal]) : ending.signal;
+    // When training fails, the figures may still be on their way: nobody waits for them any more.
+    return this.#participate(either).finally(() => ending.abort());
   }
 
   /** Drive the core: what an effect leads to is the next event. */

@@ -11,7 +11,8 @@
  *     4.attention.W (A,I) .b (A) .v (A) .c (1)
  *     5.dense.W (O,I) .b (O)      head.W (O,I) .b (O)
  *
- * The leading number is the layer's place in the spec; D is the number of directions.
+ * The leading number is the layer's place in the spec; D is the number of directions. Rows of a side branch
+ * are called side.0.convolution.W and so on, and lie before the head's.
  *
  * Beside it there is a second vector, of what is measured and not learnt: the statistics of features that
  * are normalised over a batch. They are a factory's own: no update, message or fingerprint has them.
@@ -19,7 +20,7 @@
  *     3.normalise.mean (F)   .variance (F)
  */
 import { outputs } from "./head.ts";
-import { shapesOf } from "./shape.ts";
+import { shapesOf, sideShapesOf, type Shape } from "./shape.ts";
 import type { ModelSpec } from "./spec.ts";
 
 export interface Parameter {
@@ -55,11 +56,10 @@ export function layoutOf(spec: ModelSpec): Layout {
     add(`${name}.B`, [D, 2 * gates * hidden], bound);
   };
 
-  const shapes = shapesOf(spec);
-  spec.layers.forEach((layer, index) => {
+  const branch = (layers: ModelSpec["layers"], shapes: readonly Shape[], path: string) => layers.forEach((layer, index) => {
     const before = shapes[index];
     const I = before.features;
-    const name = `${index}.${layer.type}`;
+    const name = `${path}${index}.${layer.type}`;
     switch (layer.type) {
       case "lstm":
         return recurrent(name, 4, layer.hidden, layer.bidirectional, I);
@@ -80,6 +80,9 @@ export function layoutOf(spec: ModelSpec): Layout {
         return linear(name, layer.units, [I]);
     }
   });
+  const shapes = shapesOf(spec);
+  branch(spec.layers, shapes, "");
+  if (spec.side) branch(spec.side.layers, sideShapesOf(spec), "side.");
   linear("head", outputs(spec), [shapes[shapes.length - 1].features]);
   return layout;
 }
@@ -87,13 +90,14 @@ export function layoutOf(spec: ModelSpec): Layout {
 /** The second vector: mean and variance, divided by their number, of each feature that is normalised over a batch. Its length is 0 where none is. */
 export function statisticsOf(spec: ModelSpec): Layout {
   const { layout, add } = table();
-  const shapes = shapesOf(spec);
-  spec.layers.forEach((layer, index) => {
+  const branch = (layers: ModelSpec["layers"], shapes: readonly Shape[], path: string) => layers.forEach((layer, index) => {
     if (layer.type !== "normalise" || layer.kind !== "batch") return;
     const { features } = shapes[index];
-    add(`${index}.normalise.mean`, [features], 0);
-    add(`${index}.normalise.variance`, [features], 0, 1);
+    add(`${path}${index}.normalise.mean`, [features], 0);
+    add(`${path}${index}.normalise.variance`, [features], 0, 1);
   });
+  branch(spec.layers, shapesOf(spec), "");
+  if (spec.side) branch(spec.side.layers, sideShapesOf(spec), "side.");
   return layout;
 }
 

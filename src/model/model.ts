@@ -10,6 +10,7 @@
 import { stateOf } from "./metrics.ts";
 import { initialParameters, initialStatistics, Network, type Machinery } from "./network.ts";
 import { predictionBatch } from "./plan.ts";
+import { windowLength } from "./shape.ts";
 import { parseSpec, type HeadSpec, type ModelSpec, type ModelSpecInput } from "./spec.ts";
 import { predictAll, Trainer, type Examples, type Fitted, type Training } from "./trainer.ts";
 
@@ -120,9 +121,12 @@ export class Model {
 
   /** A network for inference with this model's parameters, and how many windows there are. */
   #inferenceOf(inputs: Float32Array): { network: Network; count: number } {
-    const { steps, features } = this.spec.input;
-    const count = inputs.length / (steps * features);
-    if (!Number.isInteger(count)) throw new RangeError(`inputs expected whole windows of ${steps} x ${features} values, got ${inputs.length} values`);
+    const count = inputs.length / windowLength(this.spec);
+    if (!Number.isInteger(count)) {
+      const shape = ({ steps, features }: ModelSpec["input"]) => `${steps} x ${features}`;
+      const { input, side } = this.spec;
+      throw new RangeError(`inputs expected whole windows of ${shape(input)}${side ? ` and ${shape(side.input)}` : ""} values, got ${inputs.length} values`);
+    }
     this.#inference ??= new Network(this.spec, { batch: predictionBatch(this.spec), training: false, ...this.#machinery });
     this.#inference.parameters.set(this.parameters);
     return { network: this.#inference, count };

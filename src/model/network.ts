@@ -11,9 +11,10 @@ import { Kernels } from "../kernels/kernels.ts";
 import type { Partner } from "../kernels/partner.ts";
 import { random } from "../kernels/random.ts";
 import { lossOf, predictionsOf, targetLength, type HeadMemory, type Loss } from "./head.ts";
-import type { Mask } from "./layer.ts";
+import type { Mask, Signal } from "./layer.ts";
 import { layoutOf, statisticsOf, type Layout } from "./layout.ts";
 import { assemble, type Assembly, type Plan, type PlanOptions, type Pointers } from "./plan.ts";
+import { windowLength } from "./shape.ts";
 import { parseSpec, type ModelSpec } from "./spec.ts";
 
 /** How the kernels run. A partner and blocks of time do not change a bit of what they compute. */
@@ -23,6 +24,9 @@ export interface Machinery extends Pick<PlanOptions, "blockSteps"> {
   /** A second thread for bidirectional layers; the network then lies in the partner's memory until that is given up. */
   readonly partner?: Partner;
 }
+
+/** 64 MiB: signals up to which adapting goes on from them; beyond, it begins with the windows again for each layer. */
+const HELD_FLOATS = 2 ** 24;
 
 const NO_DROPOUT: Mask = { seedLow: 0, seedHigh: 0, step: 0 };
 
@@ -39,6 +43,7 @@ export class Network {
   readonly plan: Plan;
   readonly #pointers: Pointers;
   readonly #input: Assembly["input"];
+  readonly #side: Assembly["side"];
   readonly #stages: Assembly["stages"];
   /** How many the last forward pass was over. */
   #windows = 0;
@@ -54,11 +59,12 @@ export class Network {
     this.batch = options.batch;
     this.training = options.training;
     this.kernels = kernelsFor(options);
-    const { plan, pointers, input, stages } = assemble(this.spec, options, this.kernels, options.partner);
+    const { plan, pointers, input, side, stages } = assemble(this.spec, options, this.kernels, options.partner);
     this.kernels.allocate(plan.end - this.kernels.mark());
     this.plan = plan;
     this.#pointers = pointers;
     this.#input = input;
+    this.#side = side;
     this.#stages = stages;
     if (!options.training) this.statistics.set(initialStatistics(this.spec));
   }
@@ -87,17 +93,23 @@ export class Network {
   }
 
   /**
-   * Copy windows into the input, turning (B,T,I) into (T,B,I).
-   * @param inputs (N,T,I) scaled windows
+   * Copy windows into the input, turning (B,T,I) into (T,B,I), and what follows each into the side's.
+   * @param inputs (N,T,I) scaled windows, each followed by its side (T',I') where there is one
    * @param indices which of them, at most `batch`
    */
   load(inputs: Float32Array, indices: ArrayLike<number>): void {
-    const { steps: T, features: I } = this.spec.input;
     const B = indices.length;
     if (B > this.batch) throw new RangeError(`"indices" expected at most ${this.batch} windows, the batch this network was built for, got ${B}`);
-    const x = this.kernels.float32(this.#input.value, T * B * I);
+    this.#loadPart(this.#input, inputs, indices, 0);
+    if (this.#side) this.#loadPart(this.#side, inputs, indices, this.#input.steps * this.#input.features);
+  }
+
+  #loadPart({ value, steps: T, features: I }: Signal, inputs: Float32Array, indices: ArrayLike<number>, first: number): void {
+    const B = indices.length;
+    const size = windowLength(this.spec);
+    const x = this.kernels.float32(value, T * B * I);
     for (let b = 0; b < B; b++) {
-      let from = indices[b] * T * I;
+      let from = indices[b] * size + first;
       for (let t = 0; t < T; t++) {
         const to = (t * B + b) * I;
         for (let i = 0; i < I; i++) x[to + i] = inputs[from++];
@@ -113,24 +125,41 @@ export class Network {
 
   /**
    * Set the statistics to those of N windows (N,T,I), exactly: layer by layer, each behind layers that normalise by
-   * theirs already, so that a pass over the windows is made for each. Needs no labels. Which windows decides what
-   * the model is adapted to: the factory's own that it was trained on (Andreux et al. 2020, SiloBN), or
-   * those of another place and load that it has to predict (Li et al. 2016, AdaBN).
+   * theirs already. Needs no labels. Which windows decides what the model is adapted to: the factory's own that
+   * it was trained on (Andreux et al. 2020, SiloBN), or those of another place and load that it has to
+   * predict (Li et al. 2016, AdaBN).
    */
   adapt(inputs: Float32Array, count: number): void {
     if (this.training) throw new TypeError(`adapt expected a network built with training: false, so that dropout is off`);
     const stages = this.#stages;
+    /** From which stage on there is work to do, and what all windows are in front of it; at first the windows themselves. */
+    let first = 0;
+    let held: Float32Array | undefined;
     stages.forEach(({ measure }, index) => {
       if (!measure) return;
+      const size = this.#signalBefore(index, 1).length;
+      const holds = !this.#side && index > first && count * size <= HELD_FLOATS; // beside a side branch, one signal is not all there is
+      const next = holds ? new Float32Array(count * size) : undefined;
       measure.begin();
       for (let from = 0; from < count; from += this.batch) {
         const B = Math.min(this.batch, count - from);
-        this.load(inputs, Uint32Array.from({ length: B }, (_, b) => from + b));
-        for (const stage of stages.slice(0, index)) stage.forward(B, NO_DROPOUT);
+        if (held) {
+          const signal = this.#signalBefore(first, B);
+          const at = from * (signal.length / B);
+          signal.set(held.subarray(at, at + signal.length));
+        } else this.load(inputs, Uint32Array.from({ length: B }, (_, b) => from + b));
+        for (const stage of stages.slice(first, index)) stage.forward(B, NO_DROPOUT);
         measure.add(B);
+        next?.set(this.#signalBefore(index, B), from * size);
       }
       measure.end();
+      if (next) [first, held] = [index, next];
     });
+  }
+
+  #signalBefore(index: number, B: number): Float32Array {
+    const { value, steps, features } = index === 0 ? this.#input : this.#stages[index - 1].output;
+    return this.kernels.float32(value, steps * B * features);
   }
 
   /**

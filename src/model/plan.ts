@@ -11,7 +11,7 @@
  *     signals      The model is a chain, so of the gradients of sequences only two are alive at once, a
  *                  layer's output's and its input's: two blocks take turns. At inference so do values.
  *     scratch      What a layer needs during its own forward or backward pass.
- *     recompute    With blockSteps < T, where all sequence layers are lstms and grus, such a layer keeps its states at the
+ *     recompute    With blockSteps < T, where all sequence layers are lstms and grus and there is no side, such a layer keeps its states at the
  *                  borders of time blocks, no gates and no outputs, and computes a block again when the backward
  *                  pass comes to it. Its output is then its reader's to overwrite: dropout works in place, and the
  *                  gradient of the last sequence takes the place of its values.
@@ -21,7 +21,8 @@ import type { Partner } from "../kernels/partner.ts";
 import { outputs, quantilesOf, targetLength } from "./head.ts";
 import { buildDense, buildStage, type Signal, type Site, type Stage } from "./layer.ts";
 import { layoutOf, statisticsOf, type Layout } from "./layout.ts";
-import { shapesOf, type Shape } from "./shape.ts";
+import { jointOf, shapesOf, sideShapesOf, type Shape } from "./shape.ts";
+import { buildJoin } from "./side.ts";
 import { parseSpec, type ModelSpec } from "./spec.ts";
 
 export type Part =
@@ -77,6 +78,8 @@ export interface Assembly {
   readonly plan: Plan;
   readonly pointers: Pointers;
   readonly input: Signal;
+  /** Of a model with a side branch. */
+  readonly side: Signal | undefined;
   readonly stages: readonly Stage[];
 }
 
@@ -98,8 +101,8 @@ export function planOf(spec: unknown, options: PlanOptions): Plan {
 }
 
 /** Windows in one pass at inference: enough to keep the kernels busy, fewer where they are long, for the memory's sake. */
-export function predictionBatch({ input: { steps } }: ModelSpec): number {
-  return Math.max(1, Math.min(32, Math.floor(40_000 / steps)));
+export function predictionBatch(spec: ModelSpec): number {
+  return Math.max(1, Math.min(32, Math.floor(40_000 / longest(spec))));
 }
 
 /**
@@ -107,7 +110,7 @@ export function predictionBatch({ input: { steps } }: ModelSpec): number {
  * @throws RangeError for an impossible spec
  */
 export function largestBatch(spec: ModelSpec, limitBytes: number, blockSteps: (batch: number) => number | undefined = () => undefined): number {
-  const most = Math.floor(MAX_ROWS / spec.input.steps);
+  const most = Math.floor(MAX_ROWS / longest(spec));
   const fits = (batch: number) => batch <= most && planOf(spec, { batch, training: true, blockSteps: blockSteps(batch) }).bytes <= limitBytes;
   let batch = 0;
   let step = 1;
@@ -131,11 +134,16 @@ export function assemble(spec: ModelSpec, options: PlanOptions, kernels: Kernels
     const value = options[name];
     if (value !== undefined && !(Number.isInteger(value) && value >= 1)) throw new RangeError(`"${name}" expected integer >= 1, got ${value}`);
   }
-  const { steps } = spec.input;
+  const steps = longest(spec);
   if (steps * options.batch > MAX_ROWS) throw new RangeError(`"batch" expected at most ${Math.floor(MAX_ROWS / steps)} for windows of ${steps} steps, got ${options.batch}; kernels reach 4 GiB`);
   // Twice: the first time to learn how large the shared regions have to be.
   const { needs } = layOut(spec, options, kernels, partner, new Map());
   return layOut(spec, options, kernels, partner, needs);
+}
+
+/** Steps of the longer one of the two branches. */
+function longest({ input, side }: ModelSpec): number {
+  return Math.max(input.steps, side?.input.steps ?? 0);
 }
 
 /** Regions that several use, one after the other. */
@@ -178,11 +186,14 @@ function layOut(
   const statistics = statisticsOf(spec);
   const P = layout.length;
   const O = outputs(spec);
-  const { steps, features, width } = spec.input;
+  const { steps, features } = spec.input;
   const shapes = shapesOf(spec);
+  const sideShapes = sideShapesOf(spec);
   /** Layers whose output is a sequence of its own; dropout and activation work on the gradient where it lies. */
-  const sequential = [...spec.layers.keys()].filter((index) => shapes[index + 1].kind === "sequence" && !["dropout", "activation"].includes(spec.layers[index].type));
-  const recompute = training && blockSteps < steps && spec.layers.every(({ type }, index) => shapes[index + 1].kind === "vector" || ["lstm", "gru", "dropout"].includes(type));
+  const sequencesIn = (layers: ModelSpec["layers"], shapes: readonly Shape[]) =>
+    [...layers.keys()].filter((index) => shapes[index + 1].kind === "sequence" && !["dropout", "activation"].includes(layers[index].type));
+  const sequential = sequencesIn(spec.layers, shapes);
+  const recompute = training && !spec.side && blockSteps < steps && spec.layers.every(({ type }, index) => shapes[index + 1].kind === "vector" || ["lstm", "gru", "dropout"].includes(type));
 
   const ledger = new Ledger(kernels.mark());
   const forTraining = (part: Part) => (training ? ledger.take(part, P) : 0);
@@ -197,7 +208,10 @@ function layOut(
     probabilities: ledger.take("windows", batch * O),
     weights: ledger.take("windows", Math.max(O, quantilesOf(spec.head).length)),
   };
-  const input: Signal = { value: ledger.take("windows", steps * batch * features), gradient: 0, steps, features, sequence: true, width, directions: 1, spare: false };
+  const windows = ({ steps, features, width }: ModelSpec["input"]): Signal =>
+    ({ value: ledger.take("windows", steps * batch * features), gradient: 0, steps, features, sequence: true, width, directions: 1, spare: false });
+  const input = windows(spec.input);
+  const side = spec.side && windows(spec.side.input);
   const title = (index: number) => `${index} ${spec.layers[index].type}`;
   const inTurn = training ? "signal gradients" : "signals";
   if (recompute && sequential.length > 0) ledger.takeShared("even", "signals", sizes.get("even"), title(sequential.at(-1)!));
@@ -207,7 +221,7 @@ function layOut(
 
   const behind: Shape = spec.head.type === "reconstruct" ? { kind: "sequence", steps, features, directions: 1 } : { kind: "vector", features: O };
   /** Sequences that are yet to come. */
-  let sequences = sequential.length + (behind.kind === "sequence" ? 1 : 0);
+  let sequences = sequential.length + sequencesIn(spec.side?.layers ?? [], sideShapes).length + (behind.kind === "sequence" ? 1 : 0);
   const signal = (keep: Site["keep"], shape: Shape): Signal => {
     const { features } = shape;
     if (shape.kind === "vector") {
@@ -243,14 +257,26 @@ function layOut(
     };
   };
   const stages: Stage[] = [];
+  const push = (stage: Stage): Signal => {
+    stages.push(stage);
+    return stage.output;
+  };
   let before: Signal = input;
+  const joint = jointOf(spec);
   spec.layers.forEach((layer, index) => {
-    stages.push(buildStage(layer, before, site(index, `${index}.`, title(index), before, shapes[index + 1])));
-    before = stages[index].output;
+    const joins = side !== undefined && index === joint;
+    const after: Shape = joins ? { kind: "vector", features: shapes[index + 1].features - sideShapes.at(-1)!.features } : shapes[index + 1];
+    before = push(buildStage(layer, before, site(index, `${index}.`, title(index), before, after)));
+    if (!joins) return;
+    let beside: Signal = side;
+    spec.side!.layers.forEach((layer, index) => {
+      beside = push(buildStage(layer, beside, site(spec.layers.length + index, `side.${index}.`, `side ${index} ${layer.type}`, beside, sideShapes[index + 1])));
+    });
+    before = push(buildJoin(before, beside, site(index, "", "side join", before, shapes[index + 1])));
   });
   stages.push(buildDense(O, "linear", "head", before, site(spec.layers.length, "", "head", before, behind)));
   const { regions, end, needs } = ledger;
-  return { plan: { regions, end, bytes: Math.ceil(end / PAGE_BYTES) * PAGE_BYTES }, pointers, input, stages, needs };
+  return { plan: { regions, end, bytes: Math.ceil(end / PAGE_BYTES) * PAGE_BYTES }, pointers, input, side, stages, needs };
 }
 
 /** Where a layer's parameters begin within the vector, in bytes. */

@@ -7,6 +7,8 @@
  *                    ─ attention last mean max flatten                        ─► vector (F)
  *     vector (F)     ─ dense normalise activation dropout                     ─► vector
  *                    ─ repeat                                                 ─► sequence (T,F)
+ *
+ * A side branch is a chain of its own, which ends in a vector. It is appended to the main one's first.
  */
 import type { LayerSpec, ModelSpec } from "./spec.ts";
 
@@ -27,18 +29,45 @@ export interface Vector {
 
 export type Shape = Sequence | Vector;
 
-/** Shapes before each layer and behind the last one: one more than there are layers. @throws RangeError naming the layer */
-export function shapesOf({ input, layers }: Pick<ModelSpec, "input" | "layers">): readonly Shape[] {
+type Branch = Pick<ModelSpec, "input" | "layers">;
+
+/**
+ * Shapes before each layer and behind the last one: one more than there are layers. Behind the first reduction
+ * it is that of the vector with the side's at its end. @throws RangeError naming the layer
+ */
+export function shapesOf(spec: Branch & Pick<ModelSpec, "side">): readonly Shape[] {
+  const joined = sideShapesOf(spec).at(-1)?.features ?? 0;
+  return branchShapes(spec, "", jointOf(spec), joined);
+}
+
+/** The same of the side, none without one. */
+export function sideShapesOf({ side }: Pick<ModelSpec, "side">): readonly Shape[] {
+  return side ? branchShapes(side, "side.", -1, 0) : [];
+}
+
+/** The place of the layer behind whose vector the side's is appended; -1 where no layer reduces a sequence. */
+export function jointOf({ layers }: Pick<ModelSpec, "layers">): number {
+  return layers.findIndex(({ type }) => REDUCTIONS.has(type));
+}
+
+/** How many numbers a scaled window has: the input's, then the side's. */
+export function windowLength({ input, side }: Pick<ModelSpec, "input" | "side">): number {
+  return input.steps * input.features + (side ? side.input.steps * side.input.features : 0);
+}
+
+/** `joined` features are appended behind the layer at `joint`. */
+function branchShapes({ input, layers }: Branch, path: string, joint: number, joined: number): readonly Shape[] {
   const { steps, features, width } = input;
   if (width !== undefined && steps % width !== 0) {
-    throw new RangeError(`model spec: input "width" expected a divisor of steps (${steps}), got ${width}`);
+    throw new RangeError(`model spec: ${path}input "width" expected a divisor of steps (${steps}), got ${width}`);
   }
   const shapes: Shape[] = [{ kind: "sequence", steps, features, directions: 1, ...(width === undefined ? {} : { width }) }];
   layers.forEach((layer, index) => {
     const before = shapes[index];
-    const at = `model spec: layers[${index}] (${layer.type})`;
+    const at = `model spec: ${path}layers[${index}] (${layer.type})`;
     const previous = layers.slice(0, index).findLast(({ type }) => type !== "dropout");
-    shapes.push(before.kind === "vector" ? behindVector(layer, before, steps, layers, index, at) : behindSequence(layer, before, previous, at));
+    const after = before.kind === "vector" ? behindVector(layer, before, steps, layers, index, at) : behindSequence(layer, before, previous, at);
+    shapes.push(index === joint ? { ...after, features: after.features + joined } : after);
   });
   return shapes;
 }

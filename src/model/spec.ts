@@ -5,15 +5,19 @@
  *     input (T,I) ─ lstm gru convolution … ─ attention last mean … ─ dense … ─ head
  *                   sequence layers          reduction               vector layers
  *                                            ─ repeat ─ sequence layers ─ …
+ *      side (T,I) ─ sequence layers ─ reduction ─┘ its vector is appended behind the first reduction
  *
  * Which layer may follow which is shape.ts's.
  */
 import * as z from "zod/mini"; // the same schemas at a third of the bytes, and none that compiles code, which pages forbid
 import { layoutOf } from "./layout.ts";
-import { shapesOf, type Shape } from "./shape.ts";
+import { jointOf, shapesOf, sideShapesOf, type Shape } from "./shape.ts";
 
 /** What zod says of a wrong value; handed to each parse, because zod's own setting is one for the whole process. */
 export const texts = { error: z.locales.en().localeError };
+
+/** With the side's: the layers share the numbers of the dropout masks. */
+export const MAX_LAYERS = 64;
 
 const count = (title: string, max: number) => {
   const expected = (bound: string) => ({ error: ({ input }: { input?: unknown }) => `"${title}" expected integer${bound}, got ${JSON.stringify(input)}` });
@@ -84,10 +88,18 @@ const head = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("reconstruct") }),
 ]);
 
+/** With a width, the steps are an image's pixels, row by row, and the features its channels. */
+const input = z.strictObject({ steps: count("steps", 1_000_000), features: count("features", 4096), width: z.optional(count("width", 65536)) });
+const layers = z.array(layer).check(z.minLength(1), z.maxLength(MAX_LAYERS));
+
 const specSchema = z.strictObject({
-  /** With a width, the steps are an image's pixels, row by row, and the features its channels. */
-  input: z.strictObject({ steps: count("steps", 1_000_000), features: count("features", 4096), width: z.optional(count("width", 65536)) }),
-  layers: z.array(layer).check(z.minLength(1), z.maxLength(64)),
+  input,
+  layers,
+  /**
+   * A second view of the same window, of other steps and features: feature sequences beside raw values. A window is then
+   * the input's values followed by the side's.
+   */
+  side: z.optional(z.strictObject({ input, layers })),
   head,
 });
 
@@ -109,6 +121,7 @@ export function parseSpec(input: unknown): ModelSpec {
   const spec = result.data;
   const shapes = shapesOf(spec);
   checkHead(spec, shapes[shapes.length - 1]);
+  checkSide(spec);
   const { length } = layoutOf(spec);
   if (length > MAX_PARAMETERS) throw new RangeError(`model spec: expected at most ${MAX_PARAMETERS} parameters, got ${length}`);
   return spec;
@@ -121,4 +134,12 @@ function checkHead({ head, input: { steps } }: ModelSpec, before: Shape): void {
   } else if (before.kind === "sequence") {
     throw new RangeError(`model spec: layers expected one "attention", "last", "mean", "max" or "flatten" between the sequence and the head, got none`);
   }
+}
+
+function checkSide(spec: ModelSpec): void {
+  if (!spec.side) return;
+  const all = spec.layers.length + spec.side.layers.length;
+  if (all > MAX_LAYERS) throw new RangeError(`model spec: layers expected at most ${MAX_LAYERS} with those of side, got ${all}`);
+  if (sideShapesOf(spec).at(-1)!.kind === "sequence") throw new RangeError(`model spec: side.layers expected an "attention", "last", "mean", "max" or "flatten" that leads to a vector, got none`);
+  if (jointOf(spec) < 0) throw new RangeError(`model spec: side is joined behind the reduction of layers, but they have none`);
 }

@@ -10,10 +10,12 @@ import { random } from "../kernels/random.ts";
 import { quantilesOf, targetLength, type Loss } from "./head.ts";
 import type { Mask } from "./layer.ts";
 import type { Network } from "./network.ts";
+import { windowLength } from "./shape.ts";
+import { frozenRanges } from "./transfer.ts";
 
 /** Labelled windows, scaled. */
 export interface Examples {
-  /** (N,T,I) */
+  /** (N,T,I); each followed by its side (T',I') where the model has one. */
   readonly inputs: Float32Array;
   /** (N) class indices; or values in the target's unit, (N), (N,O) for a forecast of O outputs. Not read where windows are to be reconstructed. */
   readonly targets: Float32Array;
@@ -24,6 +26,8 @@ export interface Examples {
 /** How to train; plain JSON, so that an orchestrator can send it. */
 export interface Training {
   readonly epochs: number;
+  /** Share of the windows, drawn anew, that an epoch takes: with few of them, factories whose data differ stay close together. Default 1. */
+  readonly share?: number;
   readonly batch: number;
   readonly learningRate: number;
   /** Adam (Kingma & Ba 2015), decoupled weight decay as in AdamW (Loshchilov & Hutter 2019); or SGD with momentum. */
@@ -33,6 +37,8 @@ export interface Training {
   /** Greatest norm of the whole gradient (Pascanu et al. 2013). */
   readonly clipNorm: number;
   readonly loss: Loss;
+  /** Numbers of layers that keep their parameters: see transfer.ts. Default: none. */
+  readonly freeze?: readonly number[];
   /** FedProx's mu (Li et al. 2020): adds mu / 2 |w - w0|² to the loss, w0 the parameters at the start. Default 0. */
   readonly proximal?: number;
 }
@@ -73,24 +79,26 @@ export class Trainer {
     const { shuffle, integer } = random("fit", ...stream);
     const seedLow = integer(2 ** 32);
     const seedHigh = integer(2 ** 32);
+    const frozen = frozenRanges(layout, training.freeze ?? []);
     const order = Uint32Array.from({ length: examples.count }, (_, index) => index);
     const batch = Math.min(training.batch, network.batch);
+    const taken = Math.max(1, Math.round((training.share ?? 1) * examples.count));
     let steps = 0;
     let loss = 0;
     for (let epoch = 0; epoch < training.epochs; epoch++) {
       shuffle(order);
       let sum = 0;
-      for (let from = 0; from < examples.count; from += batch) {
-        const indices = order.subarray(from, Math.min(from + batch, examples.count));
+      for (let from = 0; from < taken; from += batch) {
+        const indices = order.subarray(from, Math.min(from + batch, taken));
         steps += 1;
-        sum += indices.length * this.#step(examples, indices, training, { seedLow, seedHigh, step: steps });
+        sum += indices.length * this.#step(examples, indices, training, frozen, { seedLow, seedHigh, step: steps });
       }
-      loss = sum / examples.count;
+      loss = sum / taken;
     }
     return { samples: examples.count, steps, loss };
   }
 
-  #step(examples: Examples, indices: Uint32Array, training: Training, mask: Mask): number {
+  #step(examples: Examples, indices: Uint32Array, training: Training, frozen: readonly (readonly [number, number])[], mask: Mask): number {
     const network = this.#network;
     const { wasm } = network.kernels;
     const { parameters: w, gradients: g, m, v, start } = network.pointers;
@@ -101,6 +109,7 @@ export class Trainer {
     network.forward(indices.length, mask);
     const loss = network.backward(targets, training.loss, mask);
     if (training.proximal) wasm.proximal(g, w, start, P, training.proximal);
+    for (const [from, to] of frozen) network.gradients.fill(0, from, to);
     const norm = wasm.clipNorm(g, P, training.clipNorm);
     const { optimizer, learningRate } = training;
     // Before the step, so that the parameters stay what they were.
@@ -114,6 +123,8 @@ export class Trainer {
       const correction2 = 1 - power(beta2, mask.step);
       wasm.adam(w, m, v, g, P, learningRate, beta1, beta2, epsilon, weightDecay, correction1, correction2);
     }
+    // Weight decay would move what has no gradient, too.
+    for (const [from, to] of frozen) network.parameters.set(network.kernels.float32(start + 4 * from, to - from), from);
     return loss;
   }
 }
@@ -148,11 +159,11 @@ export function predictAll(network: Network, inputs: Float32Array, count: number
 }
 
 function checkExamples({ inputs, targets, count }: Examples, { spec }: Network): void {
-  const { steps, features } = spec.input;
+  const { input: { steps, features }, side } = spec;
   if (count < 1) throw new RangeError(`examples expected at least one window, got none`);
   const O = targetLength(spec.head);
-  if (inputs.length !== count * steps * features || (O > 0 && targets.length !== count * O)) {
-    throw new RangeError(`examples expected ${count} windows of ${steps} x ${features} values and ${O > 1 ? `${count} x ${O}` : "as many"} targets, got ${inputs.length} values and ${targets.length} targets`);
+  if (inputs.length !== count * windowLength(spec) || (O > 0 && targets.length !== count * O)) {
+    throw new RangeError(`examples expected ${count} windows of ${steps} x ${features}${side ? ` and ${side.input.steps} x ${side.input.features}` : ""} values and ${O > 1 ? `${count} x ${O}` : "as many"} targets, got ${inputs.length} values and ${targets.length} targets`);
   }
   if (spec.head.type !== "classify") return;
   const C = spec.head.classes.length;
@@ -161,10 +172,11 @@ function checkExamples({ inputs, targets, count }: Examples, { spec }: Network):
 }
 
 /** A training may come from an orchestrator, as JSON. */
-function checkTraining({ epochs, batch, learningRate, clipNorm, loss }: Training, { spec }: Network): void {
+function checkTraining({ epochs, share = 1, batch, learningRate, clipNorm, loss }: Training, { spec }: Network): void {
   for (const [title, value] of Object.entries({ epochs, batch })) {
     if (!(Number.isInteger(value) && value >= 1)) throw new RangeError(`training "${title}" expected integer >= 1, got ${value}`);
   }
+  if (!(share > 0 && share <= 1)) throw new RangeError(`training "share" expected a number above 0 and at most 1, got ${share}`);
   for (const [title, value] of Object.entries({ learningRate, clipNorm })) {
     if (!(value > 0 && value < Infinity)) throw new RangeError(`training "${title}" expected a finite number > 0, got ${value}`);
   }

@@ -14,7 +14,7 @@
  */
 import type { Scaler } from "../data/scaler.ts";
 import { layoutOf, statisticsOf } from "../model/layout.ts";
-import { paddingOf, shapesOf, type Sequence } from "../model/shape.ts";
+import { jointOf, paddingOf, shapesOf, sideShapesOf, type Sequence, type Shape } from "../model/shape.ts";
 import type { LayerSpec, ModelSpec } from "../model/spec.ts";
 import { addConvolution, addFlatten, addPool, addReduction, arrange, type Axes, type Flow } from "./convolution.ts";
 import { Graph, type Port } from "./graph.ts";
@@ -44,6 +44,7 @@ export interface OnnxOptions {
  * ONNX bytes of a model: IR 8, opset 14. The same options give the same bytes.
  *
  *     input   sensors        float32 (batch, T, columns)  raw values; columns = settings + I where the scaler has regimes
+ *             side           float32 (batch, T', I')      raw values of the side branch, where there is one
  *     output  probabilities  float32 (batch, classes)     of a classifier
  *             state          int64   (batch)              of a classifier with an alarm threshold
  *             value          float32 (batch, 1)           of a regressor, in its unit and not clamped
@@ -56,6 +57,7 @@ export interface OnnxOptions {
 export function exportOnnx({ spec, parameters, statistics = new Float32Array(0), scaler, metadata = {} }: OnnxOptions): Uint8Array<ArrayBuffer> {
   const { features, steps } = spec.input;
   checkScaler(scaler, features);
+  if (spec.side) checkScaler(scaler.side ?? { mean: [], std: [] }, spec.side.input.features, "scaler.side");
   const threshold = alarmThreshold(spec, metadata);
   const graph = new Graph();
   addParameters(graph, spec, parameters);
@@ -69,7 +71,8 @@ export function exportOnnx({ spec, parameters, statistics = new Float32Array(0),
     description: settings ? `raw rows: ${settings} operating settings, then ${features} sensors` : `raw rows of ${features} sensors`,
   };
   const scaled = scale(graph, sensors.name, scaler);
-  const last = addLayers(graph, { name: scaled, axes: "BTF" }, spec);
+  const side = spec.side && scaler.side && addSide(graph, spec, scaler.side);
+  const last = addLayers(graph, { name: scaled, axes: "BTF" }, { ...spec, shapes: shapesOf(spec), path: "", side });
   const outputs = addHead(graph, last, scaled, spec, threshold);
 
   return graph.encode({
@@ -77,7 +80,7 @@ export function exportOnnx({ spec, parameters, statistics = new Float32Array(0),
     opset: OPSET,
     producer: PRODUCER,
     description: `Feed raw sensor values: windows of ${steps} steps, oldest first. Scaling is part of the graph.`,
-    inputs: [sensors],
+    inputs: side ? [sensors, side.port] : [sensors],
     outputs,
     metadata: allMetadata(spec, scaler, metadata),
   });
@@ -105,12 +108,12 @@ function addStatistics(graph: Graph, spec: ModelSpec, statistics: Float32Array):
 }
 
 /** y = (x - mean[r]) / std[r], in float32 and in this order, as the scaler itself computes it. */
-function scale(graph: Graph, sensors: string, { mean, std, regimes }: Scaler): string {
+function scale(graph: Graph, sensors: string, { mean, std, regimes }: Scaler, path = ""): string {
   const R = mean.length;
   const I = mean[0].length;
   if (!regimes) {
-    const centred = graph.node("Sub", "scaler.centred", [sensors, graph.constant("scaler.mean", [I], mean[0])]);
-    return graph.node("Div", "scaler.scaled", [centred, graph.constant("scaler.std", [I], std[0])]);
+    const centred = graph.node("Sub", `${path}scaler.centred`, [sensors, graph.constant(`${path}scaler.mean`, [I], mean[0])]);
+    return graph.node("Div", `${path}scaler.scaled`, [centred, graph.constant(`${path}scaler.std`, [I], std[0])]);
   }
   const S = regimes.settings;
   const axis = graph.integers("scaler.columns.axis", 2);
@@ -135,15 +138,33 @@ function scale(graph: Graph, sensors: string, { mean, std, regimes }: Scaler): s
 /** The order of axes in which a layer takes a sequence, where it is not (T,B,F); some take any. */
 const AXES: { readonly [Type in LayerSpec["type"]]?: Axes | "any" } = { convolution: "BFT", pool: "BFT", activation: "any", mean: "any", max: "any", flatten: "BTF" };
 
+/** The main layers, or those of a side. */
+interface Branch extends Pick<ModelSpec, "input" | "layers"> {
+  readonly shapes: readonly Shape[];
+  /** What its parameters' names begin with. */
+  readonly path: string;
+  /** What is appended to the first vector. */
+  readonly side?: { readonly vector: string };
+}
+
+/** The side's vector (B,·), and its input. */
+function addSide(graph: Graph, spec: ModelSpec, scaler: Scaler): { vector: string; port: Port } {
+  const { input, layers } = spec.side!;
+  const port: Port = { name: "side", element: "float32", shape: ["batch", input.steps, input.features], description: `raw rows of ${input.features} values of the side branch` };
+  const scaled = scale(graph, port.name, scaler, "side.");
+  return { port, vector: addLayers(graph, { name: scaled, axes: "BTF" }, { input, layers, shapes: sideShapesOf(spec), path: "side." }) };
+}
+
 /** Layers map one to one; dropout is nothing at inference. Returns the vector (B,·), or the sequence (T,B,·), that the head sees. */
-function addLayers(graph: Graph, sequence: Flow, spec: ModelSpec): string {
-  const shapes = shapesOf(spec);
-  const layers = spec.layers.map((layer, index) => ({ layer, name: `${index}.${layer.type}`, before: shapes[index] })).filter(({ layer }) => layer.type !== "dropout");
+function addLayers(graph: Graph, sequence: Flow, branch: Branch): string {
+  const { shapes, path } = branch;
+  const joint = branch.side ? jointOf(branch) : -1;
+  const layers = branch.layers.map((layer, index) => ({ layer, index, name: `${path}${index}.${layer.type}`, before: shapes[index] })).filter(({ layer }) => layer.type !== "dropout");
   let { name: x, axes } = sequence;
-  layers.forEach(({ layer, name, before }, place) => {
+  layers.forEach(({ layer, index, name, before }, place) => {
     if (before.kind === "sequence") {
       const wanted = layer.type === "normalise" && layer.kind === "batch" ? "BFT" : (AXES[layer.type] ?? "TBF");
-      if (wanted !== "any") ({ name: x, axes } = arrange(graph, { name: x, axes }, wanted, x === sequence.name ? "sequence" : `${name}.input`));
+      if (wanted !== "any") ({ name: x, axes } = arrange(graph, { name: x, axes }, wanted, x === sequence.name ? `${path}sequence` : `${name}.input`));
     }
     if (layer.type === "lstm" || layer.type === "gru") x = addRecurrent(graph, name, x, layer, layers[place + 1]?.layer.type === "last");
     if (layer.type === "last") {
@@ -156,17 +177,17 @@ function addLayers(graph: Graph, sequence: Flow, spec: ModelSpec): string {
     if (layer.type === "normalise") x = layer.kind === "layer" ? addLayerNormalise(graph, name, x) : addBatchNormalise(graph, name, x);
     if (layer.type === "mean" || layer.type === "max") x = addReduction(graph, name, { name: x, axes }, layer.type);
     if (layer.type === "flatten") x = addFlatten(graph, name, x, before as Sequence);
-    if (layer.type === "normalise") x = layer.kind === "batch" ? addBatchNormalise(graph, name, x) : addLayerNormalise(graph, name, x);
     if (layer.type === "attention") x = addAttention(graph, name, x);
     if (layer.type === "repeat") {
       const step = graph.node("Unsqueeze", `${name}.step`, [x, graph.integers(`${name}.axis`, 0)]); // (1,B,I)
+      x = graph.node("Expand", name, [step, graph.integers(`${name}.steps`, layer.steps ?? branch.input.steps, 1, 1)]); // (T,B,I)
       axes = "TBF";
-      x = graph.node("Expand", name, [step, graph.integers(`${name}.steps`, layer.steps ?? spec.input.steps, 1, 1)]); // (T,B,I)
     }
     if (layer.type === "dense") {
       x = graph.node("Gemm", layer.activation === "linear" ? name : `${name}.linear`, [x, `${name}.W`, `${name}.b`], { transB: 1 });
       if (layer.activation !== "linear") x = graph.node(ACTIVATION[layer.activation], name, [x]);
     }
+    if (index === joint) x = graph.node("Concat", "side.join", [x, branch.side!.vector], { axis: 1 });
   });
   return shapes[shapes.length - 1].kind === "sequence" ? arrange(graph, { name: x, axes }, "TBF", "head.input").name : x;
 }
@@ -272,12 +293,12 @@ function alarmThreshold({ head }: ModelSpec, metadata: Readonly<Record<string, s
   return threshold;
 }
 
-function checkScaler({ mean, std, regimes }: Scaler, features: number): void {
+function checkScaler({ mean, std, regimes }: Scaler, features: number, title = "scaler"): void {
   const rows = regimes ? regimes.centres.length : 1;
   const finite = (x: number) => Number.isFinite(Math.fround(x));
   const positive = (x: number) => finite(x) && Math.fround(x) > 0;
-  checkTable("scaler.mean", mean, rows, features, finite, "finite");
-  checkTable("scaler.std", std, rows, features, positive, "positive");
+  checkTable(`${title}.mean`, mean, rows, features, finite, "finite");
+  checkTable(`${title}.std`, std, rows, features, positive, "positive");
   if (!regimes) return;
   const { settings, centres, spread } = regimes;
   if (!Number.isInteger(settings) || settings < 1) throw new RangeError(`"scaler.regimes.settings" expected integer >= 1, got ${settings}`);
@@ -302,13 +323,17 @@ function checkTable(
 }
 
 /** In the order of their keys, so that the bytes do not depend on how the caller built its object. */
-function allMetadata(spec: ModelSpec, { mean, std, regimes }: Scaler, metadata: Readonly<Record<string, string>>): [string, string][] {
+function allMetadata(spec: ModelSpec, { mean, std, regimes, side }: Scaler, metadata: Readonly<Record<string, string>>): [string, string][] {
   const { steps, features } = spec.input;
   const rateHz = metadata.rateHz === undefined ? {} : { rateHz: Number(metadata.rateHz) };
   const own: Record<string, string> = {
     spec: JSON.stringify(spec),
-    scaler: JSON.stringify({ mean, std, ...(regimes && { regimes: { settings: regimes.settings, centres: regimes.centres, spread: regimes.spread } }) }),
-    window: JSON.stringify({ steps, features, ...rateHz }),
+    scaler: JSON.stringify({
+      mean, std,
+      ...(regimes && { regimes: { settings: regimes.settings, centres: regimes.centres, spread: regimes.spread } }),
+      ...(spec.side && side && { side: { mean: side.mean, std: side.std } }),
+    }),
+    window: JSON.stringify({ steps, features, ...(spec.side && { side: { steps: spec.side.input.steps, features: spec.side.input.features } }), ...rateHz }),
     ...(spec.head.type === "classify" && { classes: JSON.stringify(spec.head.classes) }),
   };
   for (const [key, value] of Object.entries(metadata)) {

@@ -16,6 +16,7 @@ import { checkLength } from "./fft.ts";
 import { NOWHERE, ROW_BYTES } from "./lanes.ts";
 import { needsShaft, partsOf, type Column, type Part, type Recipe } from "./recipe.ts";
 import { checkRate, checkSamples } from "./spectrum.ts";
+import type { Windows } from "./window.ts";
 
 export interface WindowShape {
   /** T, samples of a window. */
@@ -117,6 +118,17 @@ export class Features {
   }
 
   /**
+   * The same windows with features in place of samples, for a spec with input { steps: frames, features: columns.length }.
+   * @throws RangeError for windows of another shape than the plan's, else as `extract`
+   */
+  windows(windows: Windows, options: ExtractOptions = {}): Windows {
+    if (windows.steps !== this.#steps || windows.features !== this.#channels.length) {
+      throw new RangeError(`"windows" expected ${this.#steps} steps of ${this.#channels.length} channels, got ${windows.steps} of ${windows.features}`);
+    }
+    return { ...windows, inputs: this.extract(windows.inputs, windows.count, options), steps: this.frames, features: this.columns.length };
+  }
+
+  /**
    * Features of one window that lies in this plan's kernel memory, read where it is: (frames, C·F). A window
    * that turns around at the end of a ring buffer has two spans.
    * @throws RangeError when the spans do not add up to the steps of a window, else as `extract`
@@ -151,14 +163,12 @@ export class Features {
       const lanes = Math.min(LANES, count - series);
       for (let lane = 0; lane < LANES; lane++) {
         const which = series + Math.min(lane, lanes - 1); // what is missing repeats the last one
-        const window = Math.floor(which / perWindow), within = which % perWindow;
-        const frame = Math.floor(within / C);
-        const sample = window * this.#steps + frame * this.#hop;
-        pointers[lane] = pointer + 4 * (sample * C + (within % C));
+        const window = Math.floor(which / perWindow), frame = Math.floor(which / C) % this.frames;
+        const at = pointer + 4 * ((window * this.#steps + frame * this.#hop) * C + (which % C));
+        pointers[lane] = at >= end ? at - back : at;
         if (shafts.length > 0) speeds[lane] = shafts[first + window];
       }
-      const [x0, x1, x2, x3] = pointers.map((at) => (at >= end ? at - back : at));
-      const wrong = wasm.gather(this.#block, x0, x1, x2, x3, 4 * C, this.#samples, end, back);
+      const wrong = wasm.gather(this.#block, pointers[0], pointers[1], pointers[2], pointers[3], 4 * C, this.#samples, end, back);
       if (wrong) this.#refuse(first * perWindow + series + Math.min(lanes - 1, 31 - Math.clz32(wrong & -wrong)));
       for (const part of this.#parts) part.run(this.#block, speeds);
       wasm.scatter(this.#output + 4 * series * this.#shown.length, this.#table, this.#shown.length, lanes);

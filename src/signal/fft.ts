@@ -19,6 +19,12 @@ export interface FftOptions {
   readonly kernels?: SignalKernels;
 }
 
+interface Views {
+  readonly buffer: ArrayBufferLike;
+  readonly samples: Float32Array;
+  readonly spectrum: Float32Array;
+}
+
 /** The plan of a transform, and its memory. */
 export class Fft {
   /** N */
@@ -32,6 +38,7 @@ export class Fft {
   readonly #transform: Transform;
   readonly #twiddles: number;
   readonly #samples: number;
+  #views: Views;
 
   /** @throws RangeError unless samples is even and at least 2 */
   constructor(samples: number, { lanes = 1, kernels = new SignalKernels() }: FftOptions = {}) {
@@ -45,18 +52,27 @@ export class Fft {
     this.#twiddles = splitTwiddles(kernels, samples, lanes);
     this.#samples = kernels.allocate(4 * samples * lanes);
     this.spectrum = kernels.allocate(8 * this.bins * lanes);
+    this.#views = this.#look();
   }
 
   /**
-   * The transform of x (N,S): (2,N/2+1,S), real parts and then imaginary ones.
+   * The transform of x (N,S): (2,N/2+1,S), real parts and then imaginary ones, written into X where it is given.
    * @throws RangeError for another length
    */
-  forward(x: Float32Array): Float32Array {
-    const { kernels, lanes } = this;
-    checkLength("x", x, this.samples * lanes);
-    kernels.float32(this.#samples, this.samples * lanes).set(x);
+  forward(x: Float32Array, X = new Float32Array(2 * this.bins * this.lanes)): Float32Array {
+    checkLength("x", x, this.samples * this.lanes);
+    checkLength("X", X, 2 * this.bins * this.lanes);
+    if (this.#views.buffer !== this.kernels.memory.buffer) this.#views = this.#look();
+    this.#views.samples.set(x);
     this.forwardAt(this.#samples);
-    return kernels.float32(this.spectrum, 2 * this.bins * lanes).slice();
+    X.set(this.#views.spectrum);
+    return X;
+  }
+
+  /** Views of this plan's memory, kept until the memory grows: making them takes as long as a short transform. */
+  #look(): Views {
+    const { kernels, samples, bins, lanes } = this;
+    return { buffer: kernels.memory.buffer, samples: kernels.float32(this.#samples, samples * lanes), spectrum: kernels.float32(this.spectrum, 2 * bins * lanes) };
   }
 
   /** The same of numbers in kernel memory, result in `spectrum`. */

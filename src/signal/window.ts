@@ -3,6 +3,14 @@
  * Labelled windows of sensor data: the plain form in which data travels from readers to trainers.
  */
 
+/** A second view of the same windows, with steps and features of its own: features beside raw values. */
+export interface Side {
+  /** (N,T',I') row-major, as measured: not yet scaled. */
+  readonly inputs: Float32Array;
+  readonly steps: number;
+  readonly features: number;
+}
+
 export interface Windows {
   /** (N,T,I) row-major, as measured: not yet scaled. */
   readonly inputs: Float32Array;
@@ -16,41 +24,60 @@ export interface Windows {
   readonly steps: number;
   /** I */
   readonly features: number;
+  /** For a model with a side branch. */
+  readonly side?: Side;
 }
 
 /** The given windows, in that order. */
 export function selectWindows(windows: Windows, indices: readonly number[]): Windows {
-  const { steps, features } = windows;
-  const size = steps * features;
-  const O = targetsEach(windows);
-  const inputs = new Float32Array(indices.length * size);
-  indices.forEach((from, to) => inputs.set(windows.inputs.subarray(from * size, (from + 1) * size), to * size));
+  const { steps, features, side } = windows;
   return {
-    inputs,
-    targets: Float32Array.from({ length: indices.length * O }, (_, at) => windows.targets[indices[Math.floor(at / O)] * O + (at % O)]),
+    inputs: selectRows(windows.inputs, steps * features, indices),
+    targets: selectRows(windows.targets, targetsEach(windows), indices),
     groups: Int32Array.from(indices, (index) => windows.groups[index]),
     count: indices.length,
     steps,
     features,
+    ...(side && { side: { ...side, inputs: selectRows(side.inputs, side.steps * side.features, indices) } }),
   };
 }
 
 /** All windows of several sets, in order. */
 export function concatWindows(sets: readonly Windows[]): Windows {
-  const { steps, features } = sets[0];
-  const count = sets.reduce((sum, set) => sum + set.count, 0);
-  const inputs = new Float32Array(count * steps * features);
-  const O = targetsEach(sets.find((set) => set.count > 0) ?? sets[0]);
-  const targets = new Float32Array(count * O);
-  const groups = new Int32Array(count);
+  const { steps, features, side } = sets[0];
+  const some = sets.filter(({ count }) => count > 0);
+  some.forEach(targetsEach);
+  const groups = new Int32Array(sets.reduce((sum, set) => sum + set.count, 0));
   let at = 0;
   for (const set of sets) {
-    inputs.set(set.inputs, at * steps * features);
-    targets.set(set.targets, at * O);
     groups.set(set.groups, at);
     at += set.count;
   }
-  return { inputs, targets, groups, count, steps, features };
+  return {
+    inputs: concatRows(sets.map(({ inputs }) => inputs)),
+    targets: concatRows(some.map(({ targets }) => targets)),
+    groups,
+    count: at,
+    steps,
+    features,
+    ...(side && { side: { ...side, inputs: concatRows(sets.map((set) => set.side!.inputs)) } }),
+  };
+}
+
+function selectRows(values: Float32Array, size: number, indices: readonly number[]): Float32Array {
+  const selected = new Float32Array(indices.length * size);
+  indices.forEach((from, to) => selected.set(values.subarray(from * size, (from + 1) * size), to * size));
+  return selected;
+}
+
+function concatRows(parts: readonly Float32Array[]): Float32Array {
+  const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
 
 /** How many numbers are to be predicted of a window. */

@@ -8,6 +8,7 @@ import { checkBuild, type BuildName } from "../kernels/build.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../model/checkpoint.ts";
 import { statisticsOf } from "../model/layout.ts";
 import type { ModelSpec } from "../model/spec.ts";
+import { selectWindows } from "../signal/window.ts";
 import { exportOnnx } from "../onnx/export.ts";
 import type { Pool } from "./pool.ts";
 import type { TaskData, TaskWindows } from "./task.ts";
@@ -94,8 +95,14 @@ export async function adapt(
   return pool.adapt({ kind: "adapt", spec, build, parameters, inputs: scale(windows, scaler) });
 }
 
-/** Runs a model file on raw windows (N,T,columns) and returns its first output: what a runtime makes of our export. */
-export type OnnxRunner = (model: Uint8Array, inputs: Float32Array, shape: readonly number[]) => Promise<Float32Array>;
+/** Raw windows (N,T,columns) as a runtime takes them. */
+export interface OnnxInput {
+  readonly values: Float32Array;
+  readonly shape: readonly number[];
+}
+
+/** Runs a model file on raw windows, and on their sides where it has two inputs, and returns its first output: what a runtime makes of our export. */
+export type OnnxRunner = (model: Uint8Array, inputs: Float32Array, shape: readonly number[], side?: OnnxInput) => Promise<Float32Array>;
 
 /** Test windows of each factory on which the exported model is compared with ours. */
 const CHECKED_WINDOWS = 64;
@@ -110,9 +117,10 @@ export async function differenceOf(onnx: Uint8Array, artefact: Artefact, data: T
   let greatest = 0;
   for (const { test } of data.factories) {
     const count = Math.min(test.count, CHECKED_WINDOWS);
-    const some = { ...test, count, inputs: test.inputs.subarray(0, count * test.steps * test.features) };
+    const some = selectWindows(test, Array.from({ length: count }, (_, n) => n));
+    const side = artefact.spec.side && some.side && { values: some.side.inputs, shape: [count, some.side.steps, some.side.features] };
     const ours = await predict(artefact, some, pool);
-    const theirs = await runOnnx(onnx, some.inputs, [count, test.steps, test.features]);
+    const theirs = await runOnnx(onnx, some.inputs, [count, test.steps, test.features], side);
     ours.forEach((value, index) => (greatest = Math.max(greatest, Math.abs(value - theirs[index]) / unit)));
   }
   return greatest;

@@ -13,7 +13,7 @@
  */
 import { CAP, CHANNELS, readCmapss, REGIMES, SUBSETS, SETTINGS, type Cmapss, type Engine, type Subset, engineWindows } from "../data/cmapss.ts";
 import { dealByLife, dealByRegime, dealFleets, type Fleet } from "../data/fleet.ts";
-import { historyFeatures, historyLength, type HistoryOptions } from "../data/history.ts";
+import { historyFeatures, historyLength, historyNames, type HistoryOptions } from "../data/history.ts";
 import { mergeMoments, windowMoments } from "../data/moments.ts";
 import { clusterSettings, mergeClusters, type Regimes } from "../data/regime.ts";
 import { scale, scalerFromMoments, type Scaler } from "../data/scaler.ts";
@@ -31,12 +31,14 @@ import { turbofan } from "./turbofan.ts";
 /** The second target's cap: of 150, 175 and 180 the one of least error on held-out training engines of FD002 and FD003. */
 const LONG = 175;
 /** Of held-out training engines of FD001 to FD003: 240 more cycles made it worse, without 10 no better. */
-const HISTORY: HistoryOptions = { spans: [30, 10, 60, 120] };
+export const HISTORY: HistoryOptions = { spans: [30, 10, 60, 120] };
 const SQUARES: HistoryOptions = { ...HISTORY, squares: true };
 /** Rows behind which an engine's history is learned from, and every how many of them. */
 const FIRST = 20;
 const STRIDE = 2;
 const ROUNDS = 24;
+/** Of sensors scaled by the shared scaler of rows. */
+const HISTORY_CHANNELS = historyNames(CHANNELS.map(({ name }) => name), HISTORY).map((name) => ({ name, unit: "" }));
 
 export const engineStudy: Study = {
   name: "turbofan",
@@ -89,7 +91,7 @@ function casesOf(sets: ReadonlyMap<Subset, Cmapss>): StudyCase[] {
 }
 
 /** A fleet and the set it is of, which says how its rows are to be read. */
-interface Placed extends Fleet {
+export interface Placed extends Fleet {
   readonly data: Cmapss;
 }
 
@@ -112,7 +114,7 @@ async function runCase(name: string, fleets: readonly Placed[], lstm: Cmapss | u
   const bytes: Record<string, number> = {};
   const progress = (share: number, what: string) => context.progress(share, what);
 
-  const dense = { model: "network, history", spec: denseSpec(fleets[0].data), seed, rounds: ROUNDS, training, pool, build, signal, figures, intervals, progress, case: name, judgedOn } as const;
+  const dense = { model: "network, history", spec: denseSpec(fleets[0].data), seed, rounds: ROUNDS, training: trainingOf(fleets.length), pool, build, signal, figures, intervals, progress, case: name, judgedOn } as const;
   const trained = await networkScores({ ...dense, factories: together(HISTORY), ways: ["federated", "centralised"] });
   scores.push(...trained.scores);
   bytes[dense.model] = trained.bytes;
@@ -134,7 +136,7 @@ async function runCase(name: string, fleets: readonly Placed[], lstm: Cmapss | u
   scores.push(...constantScores(name, fleets, judgedOn, figures));
   if (lstm) scores.push(...(await windowScores(name, fleets, lstm, context, figures)));
   const { parameters, scaler, sha256 } = trained.federated!;
-  const model = lstm ? await deploy("turbofan", taskDataOf(lstm, together(HISTORY)), { spec: dense.spec, build, parameters, scaler, sha256, threshold: 0, rounds: ROUNDS }, pool, runOnnx) : undefined;
+  const model = lstm ? await deploy("turbofan", { ...taskDataOf(lstm, together(HISTORY)), channels: HISTORY_CHANNELS }, { spec: dense.spec, build, parameters, scaler, sha256, threshold: 0, rounds: ROUNDS }, pool, runOnnx) : undefined;
   return { scores, bytes, model };
 }
 
@@ -144,7 +146,7 @@ function regimesOf({ train, subset, features }: Cmapss): Regimes {
 }
 
 /** For each fleet the scaler of its rows: one for all fleets of a set, agreed on as a federation agrees (tasks/federation.ts). */
-function scalersOf(fleets: readonly Placed[]): Scaler[] {
+export function scalersOf(fleets: readonly Placed[]): Scaler[] {
   const bySet = new Map<Cmapss, Scaler>();
   for (const data of new Set(fleets.map((fleet) => fleet.data))) {
     const parts = fleets.filter((fleet) => fleet.data === data).map(({ train }) => rowsOf(train, data.features));
@@ -178,7 +180,7 @@ const factoriesOf = (fleets: readonly Placed[], scalers: readonly Scaler[]) => {
   };
 };
 
-function factoryOf({ id, data, train, validation, test }: Placed, scaler: Scaler, options: HistoryOptions): TaskFactory {
+export function factoryOf({ id, data, train, validation, test }: Placed, scaler: Scaler, options: HistoryOptions): TaskFactory {
   const windows = (engines: readonly Engine[], last: boolean) => historyWindows(engines, data.features, scaler, options, last);
   return { id, train: windows(train, false), validation: windows(validation, false), test: windows(test, true) };
 }
@@ -207,7 +209,7 @@ function historyWindows(engines: readonly Engine[], columns: number, scaler: Sca
 
 const head = { type: "forecast", outputs: [`cycles up to ${CAP}`, `cycles up to ${LONG}`], unit: "cycles", scale: CAP } as const;
 
-function denseSpec({ features, subset }: Cmapss): ModelSpec {
+export function denseSpec({ features, subset }: Cmapss): ModelSpec {
   return parseSpec({
     input: { steps: 1, features: historyLength(features - (REGIMES[subset] > 1 ? SETTINGS.length : 0), HISTORY) },
     layers: [{ type: "dropout", rate: 0.15 }, { type: "flatten" }, { type: "dense", units: 64 }, { type: "dropout", rate: 0.3 }, { type: "dense", units: 16 }],
@@ -219,10 +221,13 @@ function linearSpec({ features, subset }: Cmapss): ModelSpec {
   return parseSpec({ input: { steps: 1, features: historyLength(features - (REGIMES[subset] > 1 ? SETTINGS.length : 0), SQUARES) }, layers: [{ type: "flatten" }], head });
 }
 
-const training = (round: number): Training => ({ epochs: 1, batch: 32, learningRate: ramp(1e-3, 1e-4, round, ROUNDS), optimizer: adam, clipNorm: 1, loss: {} });
+/** The more factories share the engines, the smaller the batch, so that a round stays as many steps long. */
+const trainingOf = (factories: number) => (round: number): Training => ({
+  epochs: 1, batch: Math.min(32, Math.round(160 / factories)), learningRate: ramp(1e-3, 1e-4, round, ROUNDS), optimizer: adam, clipNorm: 1, loss: {},
+});
 
 /** What adds up over engines: their number, squared and absolute errors, and NASA's score. Predictions (N,2). */
-function sumsOf(predictions: Float32Array, rawTargets: Float32Array): Float64Array {
+export function sumsOf(predictions: Float32Array, rawTargets: Float32Array): Float64Array {
   const sums = new Float64Array(5);
   rawTargets.forEach((truth, n) => {
     const clamp = (value: number, cap: number) => Math.min(cap, Math.max(0, value));
@@ -237,7 +242,7 @@ function sumsOf(predictions: Float32Array, rawTargets: Float32Array): Float64Arr
   return sums;
 }
 
-function figuresOf([count, capped, raw, absolute, score]: Float64Array): Record<string, number> {
+export function figuresOf([count, capped, raw, absolute, score]: Float64Array): Record<string, number> {
   return { rmse: Math.sqrt(capped / count), rmseRaw: Math.sqrt(raw / count), mae: absolute / count, score };
 }
 

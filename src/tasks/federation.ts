@@ -33,6 +33,8 @@ export interface FederationOptions {
   readonly build?: BuildName;
   readonly seed: number;
   readonly rounds: number;
+  /** (P) to start from. Default: drawn from the seed. */
+  readonly initial?: Float32Array;
   readonly training: (round: number) => Training;
   readonly pool: Pool;
   /** Settings and regimes of the raw rows. */
@@ -65,7 +67,7 @@ export async function federate(options: FederationOptions): Promise<Federated> {
   const contributions = new Map<string, ReadonlyMap<string, Float64Array>>();
   const orchestrator = new Orchestrator({
     clients: factories.map(({ id }) => id),
-    parameters: resume?.parameters ?? initialParameters(spec, seed),
+    parameters: resume?.parameters ?? options.initial ?? initialParameters(spec, seed),
     rounds,
     startRound: (resume?.round ?? 0) + 1,
     fingerprint,
@@ -84,13 +86,14 @@ export async function federate(options: FederationOptions): Promise<Federated> {
   let scaler!: Scaler;
   const factoryStatistics = new Map<string, Float32Array>();
   const parties = factories.map(async (factory) => {
+    const own = AbortSignal.any([signal]); // a listener more for each of dozens of factories would make some runtimes warn
     const learner = new FactoryLearner(factory, options);
     const client = new FactoryClient({ id: factory.id, exchange: orchestrator.handle, learner, fingerprint, build });
-    scaler = await agreeOnScaler(client, factory, options.data, signal);
+    scaler = await agreeOnScaler(client, factory, options, own);
     learner.scale(scaler);
-    await client.run(signal);
-    await client.gather("test", await learner.countsOf(factory.test), signal);
-    if (!options.everyRound) await client.gather("validation", await learner.countsOf(factory.validation), signal);
+    await client.run(own);
+    await client.gather("test", await learner.countsOf(factory.test), own);
+    if (!options.everyRound) await client.gather("validation", await learner.countsOf(factory.validation), own);
     factoryStatistics.set(factory.id, await learner.statistics());
   });
   try {
@@ -113,15 +116,28 @@ export function mergeOf({ settings, regimes }: Pick<TaskData, "settings" | "regi
   return (topic, contributions) => {
     const parts = [...contributions.values()];
     if (topic === "regimes") return packRegimes(mergeClusters(parts, settings, regimes));
-    if (topic === "moments") return mergeMoments(parts, spec.input.features, parts[0].length / momentsLength(spec.input.features));
+    if (topic === "moments") return mergeBranches(parts, spec);
     return sum(topic, contributions);
   };
 }
 
-async function agreeOnScaler(client: FactoryClient, { train }: TaskFactory, data: FederationOptions["data"], signal: AbortSignal): Promise<Scaler> {
+/** Moments of the input's columns, and behind them of the side's. */
+function mergeBranches(parts: readonly Float64Array[], { input, side }: ModelSpec): Float64Array {
+  const behind = side ? momentsLength(side.input.features) : 0;
+  const split = parts[0].length - behind;
+  const main = mergeMoments(parts.map((part) => part.subarray(0, part.length - behind)), input.features, split / momentsLength(input.features));
+  return side ? Float64Array.of(...main, ...mergeMoments(parts.map((part) => part.subarray(part.length - behind)), side.input.features)) : main;
+}
+
+async function agreeOnScaler(client: FactoryClient, { id, train }: TaskFactory, { spec, data }: FederationOptions, signal: AbortSignal): Promise<Scaler> {
   const regimes = await agreeOnRegimes(client, train, data, signal);
-  const moments = await client.gather("moments", windowMoments(train, regimes), signal);
-  return scalerFromMoments(moments, train.features - data.settings, regimes);
+  const side = spec.side && train.side;
+  if (spec.side && !side) throw new RangeError(`factory "${id}": windows expected a side of ${spec.side.input.steps} x ${spec.side.input.features} values, got none`);
+  const own = windowMoments(train, regimes);
+  const beside = side ? windowMoments({ ...side, count: train.count }) : [];
+  const moments = await client.gather("moments", Float64Array.of(...own, ...beside), signal);
+  const scaler = scalerFromMoments(moments.subarray(0, own.length), train.features - data.settings, regimes);
+  return side ? { ...scaler, side: scalerFromMoments(moments.subarray(own.length), side.features) } : scaler;
 }
 
 /** Undefined where there is one. */

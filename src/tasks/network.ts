@@ -20,6 +20,8 @@ export interface NetworkScoring extends Scoring {
   readonly seed: number;
   readonly rounds: number;
   readonly training: (round: number) => Training;
+  /** (P) to start from. Default: drawn from the seed. */
+  readonly initial?: Float32Array;
   /** Settings and regimes of the raw rows. Default: none. */
   readonly data?: Pick<TaskData, "settings" | "regimes">;
   readonly signal?: AbortSignal;
@@ -62,10 +64,10 @@ function usedBy(id: string, { parameters, scaler, factoryStatistics: own }: Fede
   return { parameters, scaler, statistics: own.get(id) ?? [...own.values()][0] };
 }
 
-function train({ spec, build, seed, rounds, training, pool, data = NO_REGIMES, signal }: NetworkScoring, factories: readonly TaskFactory[], onRound: (bytes: number) => void): Promise<Federated> {
+function train({ spec, build, seed, rounds, initial, training, pool, data = NO_REGIMES, signal }: NetworkScoring, factories: readonly TaskFactory[], onRound: (bytes: number) => void): Promise<Federated> {
   // The study's figures come from predictions on test windows at the end; nothing is evaluated on the way.
   const counts = () => Float64Array.of(0);
-  return federate({ factories, spec, build, seed, rounds, training, pool, data, counts, signal, onRound: ({ bytes }) => onRound(bytes) });
+  return federate({ factories, spec, build, seed, rounds, initial, training, pool, data, counts, signal, onRound: ({ bytes }) => onRound(bytes) });
 }
 
 /** What a study leaves behind of a model, its export compared with an ONNX runtime's predictions where there is one. */

@@ -8,9 +8,11 @@ import { sha256 } from "../federation/checksum.ts";
 import type { RoundReport } from "../federation/orchestrator.ts";
 import { loadBuild, type BuildName } from "../kernels/build.ts";
 import { layoutOf } from "../model/layout.ts";
+import { initialParameters } from "../model/network.ts";
 import type { Metrics } from "../model/metrics.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import type { Training } from "../model/trainer.ts";
+import { frozenRanges, transfer, type Transferred } from "../model/transfer.ts";
 import { adapt, decodeArtefact, differenceOf, encodeArtefact, exportRun, predict, type Artefact, type OnnxRunner } from "./artefact.ts";
 import { compare, type Comparison } from "./comparison.ts";
 import { condition } from "./condition.ts";
@@ -34,6 +36,10 @@ export interface RunOptions extends Partial<Schedule> {
   readonly subset?: string;
   /** Of the kernels. Default: simd. */
   readonly build?: BuildName;
+  /** The checkpoint of a run to go on from. */
+  readonly from?: Uint8Array;
+  /** Numbers of layers that keep what they have learned there. */
+  readonly freeze?: readonly number[];
 }
 
 /** Everything a run is made of, as JSON: two runs with the same one give the same bits. */
@@ -45,6 +51,8 @@ export interface RunConfig extends Schedule {
   readonly build: BuildName;
   readonly data: { readonly sha256: string; readonly origin: string };
   readonly spec: ModelSpec;
+  /** The model that training began from; null: drawn from the seed. */
+  readonly from: { readonly sha256: string; readonly taken: readonly string[]; readonly fresh: readonly string[] } | null;
   /** By round. */
   readonly training: readonly Training[];
 }
@@ -53,6 +61,8 @@ export interface Prepared {
   readonly config: RunConfig;
   readonly task: Task;
   readonly data: TaskData;
+  /** (P) to start from, where it is not drawn from the seed. */
+  readonly initial?: Float32Array;
 }
 
 export type ProgressEvent =
@@ -84,9 +94,12 @@ export async function resolve(options: RunOptions, source?: Source): Promise<Pre
   await loadBuild(build); // refused before the data are read
   const data = await task.load({ seed, factories, subset, source });
   checkFactories(task, data);
+  const spec = task.spec(data);
+  const start = startOf(options, spec);
   return {
     task,
     data,
+    initial: start?.parameters,
     config: {
       task: task.name,
       subset: subset ?? null,
@@ -98,10 +111,23 @@ export async function resolve(options: RunOptions, source?: Source): Promise<Pre
       compare,
       build,
       data: { sha256: await hashOf(data), origin: data.origin },
-      spec: task.spec(data),
-      training: Array.from({ length: rounds }, (_, index) => ({ ...task.training(index + 1, rounds), epochs: localEpochs, batch })),
+      spec,
+      from: start && { sha256: start.sha256, taken: start.taken, fresh: start.fresh },
+      training: Array.from({ length: rounds }, (_, index) => ({ ...task.training(index + 1, rounds), epochs: localEpochs, batch, ...(options.freeze && { freeze: options.freeze }) })),
     },
   };
+}
+
+/** Where training begins, if not at parameters drawn from the seed. */
+function startOf({ from, freeze, seed }: RunOptions, spec: ModelSpec): (Transferred & { sha256: string }) | null {
+  if (!from) {
+    if (freeze) throw new RangeError(`--freeze expected a run to take the frozen layers from; give it as --from RUN`);
+    return null;
+  }
+  const source = decodeArtefact(from);
+  const start = transfer(source, spec, initialParameters(spec, seed));
+  frozenRanges(layoutOf(spec), freeze ?? []); // refused before anything is trained
+  return { ...start, sha256: source.sha256 };
 }
 
 function taskNamed(name: string): Task {
@@ -140,7 +166,7 @@ export function checkFactories({ kind }: Pick<Task, "kind">, { factories }: Pick
 
 async function hashOf({ factories, heldOut }: TaskData): Promise<string> {
   const parts = [...factories.flatMap(({ train, validation, test }) => [train, validation, test]), ...(heldOut ? [heldOut.test] : [])];
-  const hashes = await Promise.all(parts.flatMap(({ inputs, targets }) => [sha256(inputs), sha256(targets)]));
+  const hashes = await Promise.all(parts.flatMap(({ inputs, targets, side }) => [inputs, targets, ...(side ? [side.inputs] : [])]).map((values) => sha256(values)));
   return sha256(new TextEncoder().encode(hashes.join("")));
 }
 
@@ -151,7 +177,7 @@ export async function run(prepared: Prepared, hooks: RunHooks): Promise<{ summar
   const { pool, signal, onProgress: report = () => {} } = hooks;
   const { spec, build, seed, rounds } = config;
   const judge = judgeOf(task, spec);
-  const common = { spec, build, seed, rounds, pool, data, signal, counts: judge.counts, training: (round: number) => config.training[round - 1] };
+  const common = { spec, initial: prepared.initial, build, seed, rounds, pool, data, signal, counts: judge.counts, training: (round: number) => config.training[round - 1] };
 
   report({ kind: "phase", name: "federated" });
   const artefactOf = (trained: Pick<Federated, "parameters" | "scaler" | "sha256">, threshold: number, rounds: number): Artefact => ({ spec, build, threshold, rounds, ...trained });
@@ -279,7 +305,7 @@ async function predictionsOf(
 export async function evaluateRun(
   checkpoint: Uint8Array, config: RunConfig, source: Source | undefined, pool: Pool,
 ): Promise<{ metrics: Metrics; factories: readonly { id: string; metrics: Metrics }[] }> {
-  const { task, data, config: here } = await resolve({ ...config, subset: config.subset ?? undefined, build: "simd" }, source);
+  const { task, data, config: here } = await resolve({ ...config, subset: config.subset ?? undefined, build: "simd", from: undefined, freeze: undefined }, source);
   const artefact: Artefact = { ...decodeArtefact(checkpoint), build: "simd" };
   const { spec, threshold } = artefact;
   if (JSON.stringify(spec.input) !== JSON.stringify(here.spec.input)) {

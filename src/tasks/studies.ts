@@ -6,14 +6,17 @@
 import type { BuildName } from "../kernels/build.ts";
 import { anomaly } from "./anomaly.ts";
 import type { OnnxRunner } from "./artefact.ts";
+import { bearing } from "./bearing.ts";
+import { bearingLife } from "./bearinglife.ts";
 import { energy } from "./energy.ts";
 import { engineStudy } from "./enginestudy.ts";
 import type { Unit } from "./evidence.ts";
 import type { Pool } from "./pool.ts";
 import { processFault } from "./processfault.ts";
 import type { CaseResult, Study, StudyCase } from "./study.ts";
+import { transferStudy } from "./transferstudy.ts";
 
-export const studies: readonly Study[] = [anomaly, energy, engineStudy, processFault];
+export const studies: readonly Study[] = [anomaly, bearing, bearingLife, energy, engineStudy, processFault, transferStudy];
 
 export interface StudyOptions {
   readonly seeds: readonly number[];

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { historyFeatures, historyLength } from "../../src/data/history.ts";
+import { historyFeatures, historyLength, historyNames } from "../../src/data/history.ts";
 
 describe("history", () => {
   test("level and trend of a straight line are its middle and its rise over the span", () => {
@@ -33,6 +33,7 @@ describe("history", () => {
     const features = historyFeatures(Float32Array.from({ length: 30 }, (_, at) => at / 7), 3, [4, 10], options);
     const F = historyLength(3, options);
     expect(features).toHaveLength(2 * F);
+    expect(historyNames(["a", "b", "c"], options)).toHaveLength(F);
     for (let at = 0; at < F / 2; at++) expect(features[F / 2 + at]).toBe(Math.fround(features[at] * features[at]));
   });
 });

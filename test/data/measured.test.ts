@@ -6,12 +6,17 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
+import { readEnergy } from "../../src/data/energy.ts";
 import { dealEngines, engineWindows, readCmapss, SUBSETS } from "../../src/data/cmapss.ts";
+import { CLASSES, readCwru, recordingWindows } from "../../src/data/cwru.ts";
 import { hydraulicFactories, readHydraulic } from "../../src/data/hydraulic.ts";
 import { mergeMoments, windowMoments } from "../../src/data/moments.ts";
+import { readPronostia } from "../../src/data/pronostia.ts";
 import { clusterSettings, mergeClusters } from "../../src/data/regime.ts";
 import { scale, scalerFromMoments } from "../../src/data/scaler.ts";
+import { readSkab } from "../../src/data/skab.ts";
 import type { Source } from "../../src/data/source.ts";
+import { readTep } from "../../src/data/tep.ts";
 import { concatWindows } from "../../src/signal/window.ts";
 
 const root = process.env.MILLWRIGHT_DATA ?? resolve("../shared/data");
@@ -55,5 +60,57 @@ describe.skipIf(missing("hydraulic"))("hydraulic rig", () => {
     const merged = mergeMoments(factories.map(({ train }) => windowMoments(train)), 17);
     const pooled = windowMoments(concatWindows(factories.map(({ train }) => train)));
     merged.forEach((value, at) => expect(Math.abs(value - pooled[at])).toBeLessThanOrEqual(1e-12 * Math.abs(pooled[at])));
+  });
+});
+
+describe.skipIf(missing("steel_energy"))("steel plant", () => {
+  it("reads 273 whole days, and persistence has the errors that the protocol states", async () => {
+    const { usage, count } = await readEnergy(folder("steel_energy"));
+    expect(count).toBe(273 * 96);
+    const first = Math.floor(0.8 * count);
+    const errorOf = (back: number) => usage.subarray(first).reduce((sum, load, n) => sum + Math.abs(load - usage[first + n - back]), 0) / (count - first);
+    expect([1, 4, 96].map((back) => errorOf(back).toFixed(1))).toEqual(["5.4", "11.6", "13.9"]);
+  });
+});
+
+describe.skipIf(missing("skab"))("SKAB", () => {
+  it("has the anomalous rows that the protocol counts, and 296 among those that train", { timeout: 60_000 }, async () => {
+    const files = await readSkab(folder("skab"));
+    const anomalous = (from: number, to?: number) => files.reduce((sum, file) => sum + file.anomalous.subarray(from, to).reduce((a, b) => a + b, 0), 0);
+    if (files.length !== 24) return console.warn(`SKAB: expected 24 files to know the counts of, got ${files.length}`);
+    expect([files.reduce((sum, { rows }) => sum + rows - 400, 0), anomalous(0, 400), anomalous(400)]).toEqual([16_952, 296, 8_940]);
+    for (const { values } of files) expect(values.every(Number.isFinite)).toBe(true);
+  });
+});
+
+describe.skipIf(missing("tep"))("Tennessee Eastman process", () => {
+  it("has 500 rows of normal operation, and 480 of each fault from its first row on", { timeout: 60_000 }, async () => {
+    const { normal, faults } = await readTep(folder("tep"));
+    expect([normal.rows, ...new Set(faults.map(({ rows }) => rows))]).toEqual([500, 480]);
+    const I = 52;
+    const mean = Array.from({ length: I }, (_, i) => normal.values.filter((_, at) => at % I === i).reduce((sum, value) => sum + value, 0) / 500);
+    const std = mean.map((centre, i) => Math.sqrt(normal.values.filter((_, at) => at % I === i).reduce((sum, value) => sum + (value - centre) ** 2, 0) / 500));
+    const far = (fault: number) => mean.reduce((sum, centre, i) => sum + ((faults[fault - 1].values[i] - centre) / std[i]) ** 2, 0) / I;
+    // Steps that act at once are in the first row, so the hour without a fault is not in the files.
+    for (const fault of [4, 5, 6, 7]) expect(far(fault)).toBeGreaterThan(2);
+    for (const fault of [3, 9, 15]) expect(far(fault)).toBeLessThan(1.5);
+  });
+});
+
+describe.skipIf(missing("cwru"))("CWRU bearings", () => {
+  it("has 27 recordings of ten seconds whose speed falls with the load", { timeout: 60_000 }, async () => {
+    const { recordings, notes } = await readCwru(folder("cwru"));
+    expect([recordings.length, notes]).toEqual([27, []]);
+    for (const { samples } of recordings) expect(samples.length).toBeGreaterThan(120_000);
+    for (const { load, shaftHz } of recordings) expect(Math.abs(60 * shaftHz - [1797, 1773, 1750][load])).toBeLessThan(5);
+    expect(new Set(recordingWindows(recordings, { samples: 2048, stride: 2048 }).targets).size).toBe(CLASSES.length);
+  });
+});
+
+describe.skipIf(missing("pronostia"))("PRONOSTIA bearings", () => {
+  it("has six lives that end with the rig's last snapshot", { timeout: 60_000 }, async () => {
+    const lives = await readPronostia(folder("pronostia"));
+    expect(lives.map(({ lifeHours }) => Math.round(lifeHours * 360) + 1)).toEqual([2803, 871, 911, 797, 515, 1637]);
+    expect(lives.map(({ snapshots }) => snapshots.length)).toEqual([80, 80, 80, 80, 80, 80]);
   });
 });

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { initialParameters, Network } from "../../src/model/network.ts";
 import { blockStepsFor, largestBatch, planOf, predictionBatch, type Part, type PlanOptions } from "../../src/model/plan.ts";
 import { parseSpec, type ModelSpecInput } from "../../src/model/spec.ts";
+import { windowLength } from "../../src/model/shape.ts";
 import { adam, predictAll, Trainer } from "../../src/model/trainer.ts";
 import { numbers } from "../memory.ts";
 import { referenceOf, specs } from "./specs.ts";
@@ -44,9 +45,8 @@ describe.each(Object.entries(specs))("the plan of %s", (_, spec) => {
       const gaps = regions.map(({ pointer, floats }, index) => words.subarray(pointer / 4 + floats, (regions[index + 1]?.pointer ?? bytes) / 4));
       for (const gap of gaps) gap.fill(GUARD);
       network.parameters.set(initialParameters(network.spec, 1));
-      const { steps, features } = spec.input;
       const count = 2 * each.batch + 1;
-      const examples = { count, inputs: numbers(count * steps * features, 1), targets: Float32Array.from({ length: count }, (_, n) => n % 2) };
+      const examples = { count, inputs: numbers(count * windowLength(network.spec), 1), targets: Float32Array.from({ length: count }, (_, n) => n % 2) };
       if (each.training) new Trainer(network).fit(examples, { epochs: 1, batch: each.batch, learningRate: 1e-2, optimizer: adam, clipNorm: 1, loss: {} }, [1]);
       else predictAll(network, examples.inputs, count);
       const label = JSON.stringify(each);

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { loadBuild } from "../../src/kernels/build.ts";
 import { initialParameters, Network, type Machinery } from "../../src/model/network.ts";
 import { blockStepsFor, largestBatch } from "../../src/model/plan.ts";
+import { windowLength } from "../../src/model/shape.ts";
 import { parseSpec, type ModelSpec, type ModelSpecInput } from "../../src/model/spec.ts";
 import { adam, Trainer, type Training } from "../../src/model/trainer.ts";
 import { numbers } from "../memory.ts";
@@ -14,9 +15,8 @@ const training: Training = { epochs: 2, batch: 5, learningRate: 1e-2, optimizer:
 /** Six steps of training, with batches of 5, 5 and 1. */
 function fit(given: ModelSpecInput, machinery: Machinery, make = Network, train = Trainer) {
   const spec = parseSpec(given);
-  const { steps, features } = spec.input;
   const count = 11;
-  const examples = { count, inputs: numbers(count * steps * features, 1), targets: Float32Array.from({ length: count }, (_, n) => n % 4) };
+  const examples = { count, inputs: numbers(count * windowLength(spec), 1), targets: Float32Array.from({ length: count }, (_, n) => n % 4) };
   const network = new make(spec, { batch: 5, training: true, ...machinery });
   network.parameters.set(initialParameters(spec, 1));
   const { loss } = new train(network).fit(examples, training, ["bits"]);
@@ -63,9 +63,9 @@ test("two threads learn the same bits in blocks", async () => {
 test("inference, which walks long sequences in blocks, predicts the bits of a forward pass in one block", () => {
   const B = 400; // so that a block has only a few steps
   for (const given of Object.values(specs)) {
-    const spec = parseSpec({ ...given, layers: given.layers.filter(({ type }) => type !== "dropout") });
-    const { steps, features } = spec.input;
-    const inputs = numbers(B * steps * features, 1);
+    const still = (layers: ModelSpecInput["layers"]) => layers.filter(({ type }) => type !== "dropout");
+    const spec = parseSpec({ ...given, layers: still(given.layers), side: given.side && { ...given.side, layers: still(given.side.layers) } });
+      const inputs = numbers(B * windowLength(spec), 1);
     const [inference, whole] = [false, true].map((training) => {
       const network = new Network(spec, { batch: B, training });
       network.parameters.set(initialParameters(spec, 1));

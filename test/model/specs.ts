@@ -28,6 +28,19 @@ export const specs: Record<string, ModelSpecInput> = {
   "dropout twice, between a layer and attention": { input: { steps: 9, features: 3 }, head, layers: [lstm(4, true), dropout(0.2), dropout(0.3), { type: "attention", size: 5 }] },
   "gru and lstm by turns": { input: { steps: 13, features: 3 }, head, layers: [gru(5, true), dropout(0.2), lstm(6), gru(7, true), { type: "attention", size: 3 }] },
   "a gru's last state": { input: { steps: 11, features: 2 }, head: { type: "regress", unit: "h" }, layers: [gru(6), gru(9, true), dropout(0.2), { type: "last" }] },
+  "a side of raw values": {
+    input: { steps: 7, features: 4 }, head,
+    layers: [lstm(5, true), dropout(0.2), { type: "attention", size: 3 }, dropout(0.1), { type: "dense", units: 5 }],
+    side: { input: { steps: 20, features: 2 }, layers: [convolution(4, 5, { stride: 2 }), activation("relu"), dropout(0.2), convolution(3, 3), { type: "mean" }] },
+  },
+  "a side that is longer than an encoder and a decoder": {
+    input: { steps: 6, features: 3 }, head: { type: "reconstruct" },
+    layers: [lstm(4), { type: "last" }, { type: "repeat" }, lstm(5)],
+    side: { input: { steps: 15, features: 1 }, layers: [gru(3), gru(4), { type: "max" }, { type: "dense", units: 2 }] },
+  },
+  "quantiles, more than there are outputs": {
+    input: { steps: 8, features: 2 }, head: { type: "forecast", outputs: ["1 h"], unit: "kWh", quantiles: [0.1, 0.5, 0.9] }, layers: [gru(4), dropout(0.1), { type: "last" }],
+  },
   "an encoder and a decoder": {
     input: { steps: 9, features: 3 }, head: { type: "reconstruct" },
     layers: [lstm(5, true), dropout(0.1), { type: "last" }, { type: "dense", units: 2 }, { type: "repeat" }, lstm(4), dropout(0.2)],

@@ -19,7 +19,7 @@ import type { ModelSpecInput } from "../../src/model/spec.ts";
 import { predictAll } from "../../src/model/trainer.ts";
 import { exportOnnx } from "../../src/onnx/export.ts";
 import { ModelProtoSchema } from "../../src/onnx/schema.ts";
-import { classify, modelOf, predict, regress, windowsOf, type Model } from "./models.ts";
+import { classify, modelOf, predict, regress, sideOf, windowsOf, type Model } from "./models.ts";
 
 const attention = { type: "attention", size: 5 } as const;
 const last = { type: "last" } as const;
@@ -87,26 +87,38 @@ const models: Record<string, Model> = {
   ),
   "an image, normalised over batches": modelOf([convolution(4, 3, { padding: "same" }), overBatch, relu, pool("max", 2), { type: "flatten" }], classify, { steps: 42, features: 2, width: 6 }),
   "normalised over batches behind a bottleneck": modelOf([lstm, last, overBatch, { type: "repeat" }, overBatch, lstm], { type: "reconstruct" }),
+  "a side of raw values": modelOf([lstm, attention, dense("relu")], classify, { side: { input: { steps: 11, features: 2 }, layers: [convolution(4, 3), relu, { type: "mean" }] } }),
+  "a side of features beside regimes": modelOf([convolution(4, 3), dropout, { type: "flatten" }, dropout, dense("tanh"), { type: "repeat" }, gru], { type: "reconstruct" }, {
+    regimes: 2, side: { input: { steps: 1, features: 5 }, layers: [{ type: "flatten" }, dense("relu")] },
+  }),
+  "a side that is normalised over batches": modelOf([overBatch, lstm, last, overBatch], regress, { side: { input: { steps: 9, features: 2 }, layers: [overBatch, gru, last, overBatch] } }),
   "sizes of one": modelOf([{ ...both, hidden: 1 }, { type: "attention", size: 1 }, { ...dense("relu"), units: 1 }], regress, { steps: 1, features: 1 }),
 };
 
 /** Each head's first output. */
 const output = { classify: "probabilities", regress: "value", forecast: "values", reconstruct: "reconstruction" } as const;
 
-async function run(bytes: Uint8Array, { spec, scaler }: Model, windows: Float32Array, B: number) {
+async function run(bytes: Uint8Array, model: Model, windows: Float32Array, B: number) {
+  const { spec, scaler } = model;
   const session = await InferenceSession.create(bytes, { intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 3 });
   const columns = spec.input.features + (scaler.regimes?.settings ?? 0);
-  return session.run({ sensors: new Tensor("float32", windows, [B, spec.input.steps, columns]) });
+  const side = sideOf(model, B);
+  return session.run({
+    sensors: new Tensor("float32", windows, [B, spec.input.steps, columns]),
+    ...(side && { side: new Tensor("float32", side, [B, spec.side!.input.steps, spec.side!.input.features]) }),
+  });
 }
 
 const maxDifference = (a: Float32Array, b: Float32Array | Float64Array) => Math.max(...a.map((value, at) => Math.abs(value - b[at])));
 
-function ownPrediction({ spec, parameters, statistics, scaler }: Model, inputs: Float32Array, B: number): Float32Array {
+function ownPrediction(model: Model, inputs: Float32Array, B: number): Float32Array {
+  const { spec, parameters, statistics, scaler } = model;
   const { steps } = spec.input;
   const network = new Network(spec, { batch: B, training: false });
   network.parameters.set(parameters);
   network.statistics.set(statistics);
-  const windows = { inputs, count: B, steps, features: inputs.length / B / steps, targets: new Float32Array(B), groups: new Int32Array(B) };
+  const side = spec.side && { ...spec.side.input, inputs: sideOf(model, B)! };
+  const windows = { inputs, count: B, steps, features: inputs.length / B / steps, targets: new Float32Array(B), groups: new Int32Array(B), side };
   return predictAll(network, scale(windows, scaler), B);
 }
 
@@ -243,7 +255,7 @@ describe("exported bytes", () => {
   it("give every tensor one name, defined before it is used, and use all but the graph's outputs", () => {
     for (const each of Object.values(models)) {
       const { graph } = fromBinary(ModelProtoSchema, exportOnnx(each));
-      const defined = new Set(["sensors", ...graph!.initializer.map(({ name }) => name)]);
+      const defined = new Set([...graph!.input.map(({ name }) => name), ...graph!.initializer.map(({ name }) => name)]);
       const unused = new Set(defined);
       for (const node of graph!.node) {
         for (const input of node.input) {
@@ -287,6 +299,8 @@ describe("an export refuses", () => {
     expect(() => exportOnnx({ ...model, scaler: { mean, std: [[1, 1e-60, 1]] } })).toThrow(/"scaler.std" expected positive/);
     expect(() => exportOnnx({ ...model, scaler: { mean: [[0, 1e60, 0]], std } })).toThrow(/"scaler.mean" expected finite/);
     expect(() => exportOnnx({ ...model, scaler: withRegimes.scaler })).not.toThrow();
+    const withSide = models["a side of raw values"];
+    expect(() => exportOnnx({ ...withSide, scaler: { mean, std } })).toThrow(/"scaler.side.mean" expected 1 x 2 numbers, got 0 x/);
     const regimes = withRegimes.scaler.regimes!;
     expect(() => exportOnnx({ ...model, scaler: { mean, std, regimes } })).toThrow(RangeError);
     for (const wrong of [{ settings: 0 }, { settings: 1 }, { centres: [] }, { spread: [1, 0] }]) {

@@ -20,8 +20,8 @@ export interface Model {
 export const classify = { type: "classify", classes: STATES } as const;
 export const regress = { type: "regress", unit: "cycles", scale: 0.5 } as const;
 
-export function modelOf(layers: ModelSpecInput["layers"], head: ModelSpecInput["head"], { steps = 6, features = 3, regimes = 0, seed = 1, width = undefined as number | undefined } = {}): Model {
-  const spec = parseSpec({ input: { steps, features, width }, layers, head });
+export function modelOf(layers: ModelSpecInput["layers"], head: ModelSpecInput["head"], { steps = 6, features = 3, regimes = 0, seed = 1, width = undefined as number | undefined, side = undefined as ModelSpecInput["side"] } = {}): Model {
+  const spec = parseSpec({ input: { steps, features, width }, layers, side, head });
   const draw = random(seed, "onnx test");
   const between = (low: number, high: number) => Math.fround(low + (high - low) * draw.uniform());
   const parameters = new Float32Array(layoutOf(spec).length).map(() => between(-0.6, 0.6));
@@ -32,6 +32,7 @@ export function modelOf(layers: ModelSpecInput["layers"], head: ModelSpecInput["
     mean: table(rows, features, () => between(-40, 40)),
     std: table(rows, features, () => between(0.5, 4)),
     ...(regimes && { regimes: { settings: 2, centres: table(regimes, 2, () => between(-3, 3)).map(([a, b]) => [0.3 * a, 12 * b]), spread: [0.3, 12] } }),
+    ...(side && { side: { mean: table(1, side.input.features, () => between(-40, 40)), std: table(1, side.input.features, () => between(0.5, 4)) } }),
   };
   const statistics = new Float32Array(statisticsOf(spec).length).map(() => between(0.2, 0.8));
   return { spec, parameters, statistics, scaler };
@@ -49,17 +50,47 @@ export function windowsOf({ spec, scaler }: Model, B: number, seed = 2): Float32
   return Float32Array.from(rows.flat());
 }
 
+/** Raw values (B,T',I') of the side branch, where there is one. */
+export function sideOf({ spec: { side }, scaler }: Model, B: number): Float32Array | undefined {
+  return side && windowsOf({ spec: { ...side, head: regress }, parameters: new Float32Array(), statistics: new Float32Array(), scaler: scaler.side! }, B, 3);
+}
+
 /** Probabilities (B,classes), values (B), (B,O) or (B,O,Q), or windows (B,T,I). */
-export function predict({ spec, parameters, statistics, scaler }: Model, windows: Vector, B: number): Float64Array {
-  let { steps: T, width } = spec.input;
-  const parameter = (name: string) => {
-    const { offset, length } = layoutOf(spec).parameters.find((row) => row.name === name)!;
-    return parameters.subarray(offset, offset + length);
+export function predict(model: Model, windows: Vector, B: number): Float64Array {
+  const { spec, parameters, statistics, scaler } = model;
+  /** Of either vector, by its name in the layout. */
+  const parameter: Named = (name) => {
+    for (const [{ parameters: rows }, values] of [[layoutOf(spec), parameters], [statisticsOf(spec), statistics]] as const) {
+      const row = rows.find((row) => row.name === name);
+      if (row) return values.subarray(row.offset, row.offset + row.length);
+    }
+    throw new Error(`no parameter "${name}"`);
   };
-  let I = spec.input.features;
-  let x: Float64Array = scaled(windows, scaler, B, T, I);
+  const { steps, features } = spec.input;
+  const beside = spec.side && branch(spec.side, scaled(sideOf(model, B)!, scaler.side!, B, spec.side.input.steps, spec.side.input.features), B, (name) => parameter(`side.${name}`));
+  const { x, T, I } = branch(spec, scaled(windows, scaler, B, steps, features), B, parameter, beside);
+  const { head } = spec;
+  const O = outputs(spec);
+  const rows = head.type === "reconstruct" ? T * B : B;
+  const y = denseForward({ x, W: parameter("head.W"), b: parameter("head.b"), B: rows, O, I, activation: 0 });
+  if (head.type === "reconstruct") return y.map((_, at) => y[(Math.floor(at / O) % T) * B * O + Math.floor(at / (T * O)) * O + (at % O)]);
+  if (head.type === "classify") return softmax(y, B, O);
+  const values = y.map((value) => value * head.scale);
+  const Q = Math.max(1, quantilesOf(head).length);
+  for (let n = 0; n < values.length; n += Q) values.subarray(n, n + Q).sort();
+  return values;
+}
+
+type Named = (name: string) => Float32Array;
+interface Flow { x: Float64Array; T: number; I: number }
+
+/** What the layers make of a sequence (T,B,I); `beside` (B,I') is appended to the first vector. */
+function branch({ input, layers }: Pick<ModelSpec, "input" | "layers">, sequence: Float64Array, B: number, parameter: Named, beside?: Flow): Flow {
+  let { steps: T, features: I, width } = input;
+  let x = sequence;
   let final = x;
-  spec.layers.forEach((layer, index) => {
+  const joint = layers.findIndex(({ type }) => ["attention", "last", "mean", "max", "flatten"].includes(type));
+  layers.forEach((layer, index) => {
     const named = (name: string) => parameter(`${index}.${layer.type}.${name}`);
     if (layer.type === "lstm" || layer.type === "gru") {
       const forward = layer.type === "lstm" ? lstmForward : gruForward;
@@ -75,9 +106,7 @@ export function predict({ spec, parameters, statistics, scaler }: Model, windows
     }
     if (layer.type === "normalise") {
       const input = { x, scale: named("scale"), bias: named("bias"), N: x.length / I, I };
-      const row = (name: string) => statisticsOf(spec).parameters.find((each) => each.name === `${index}.normalise.${name}`)!;
-      const given = (name: string) => statistics.subarray(row(name).offset, row(name).offset + I);
-      x = layer.kind === "layer" ? layerNormForward(input) : batchNormForward(input, { mean: given("mean"), variance: given("variance") });
+      x = layer.kind === "layer" ? layerNormForward(input) : batchNormForward(input, { mean: named("mean"), variance: named("variance") });
     }
     if (layer.type === "last") x = final;
     if (layer.type === "convolution" || layer.type === "pool") {
@@ -100,7 +129,7 @@ export function predict({ spec, parameters, statistics, scaler }: Model, windows
       x = attentionForward({ h: x, W: named("W"), b: named("b"), v: named("v"), c, T, B, D: I, A: layer.size }).context;
     }
     if (layer.type === "repeat") {
-      T = layer.steps ?? spec.input.steps;
+      T = layer.steps ?? input.steps;
       const vector = x;
       x = Float64Array.from({ length: T * vector.length }, (_, at) => vector[at % vector.length]);
     }
@@ -109,17 +138,13 @@ export function predict({ spec, parameters, statistics, scaler }: Model, windows
       x = denseForward({ x, W: named("W"), b: named("b"), B, O: layer.units, I, activation });
       I = layer.units;
     }
+    if (beside && index === joint) {
+      const row = (values: Float64Array, b: number, length: number) => [...values.subarray(b * length, (b + 1) * length)];
+      x = Float64Array.from(Array.from({ length: B }, (_, b) => [...row(x, b, I), ...row(beside.x, b, beside.I)]).flat());
+      I += beside.I;
+    }
   });
-  const { head } = spec;
-  const O = outputs(spec);
-  const rows = head.type === "reconstruct" ? T * B : B;
-  const y = denseForward({ x, W: parameter("head.W"), b: parameter("head.b"), B: rows, O, I, activation: 0 });
-  if (head.type === "reconstruct") return y.map((_, at) => y[(Math.floor(at / O) % T) * B * O + Math.floor(at / (T * O)) * O + (at % O)]);
-  if (head.type === "classify") return softmax(y, B, O);
-  const values = y.map((value) => value * head.scale);
-  const Q = Math.max(1, quantilesOf(head).length);
-  for (let n = 0; n < values.length; n += Q) values.subarray(n, n + Q).sort();
-  return values;
+  return { x, T, I };
 }
 
 /** By the definition: "same" and "causal" leave ceil(length / stride) windows, "same" with the larger half of the zeros behind. */

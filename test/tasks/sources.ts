@@ -27,3 +27,24 @@ export function turbofanFiles(subset: string, { train = 12, test = 5, regimes = 
     [`RUL_${subset}.txt`]: Array.from({ length: test }, (_, unit) => 3 + 2 * unit).join("\n") + "\n",
   };
 }
+
+/** So many days of the steel plant's file from 1 January 2018 on: idle at night and on Sundays. */
+export function energyFile(days: number): string {
+  const header = "date,Usage_kWh,Lagging_Current_Reactive_Power_kVarh,Leading_Current_Reactive_Power_kVarh,CO2(tCO2),Lagging_Current_Power_Factor,Leading_Current_Power_Factor,NSM,WeekStatus,Day_of_week,Load_Type";
+  const weekdays = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+  const lengths = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+  const two = (value: number) => String(value).padStart(2, "0");
+  const noise = numbers(days * 96, 1);
+  const lines = [header];
+  for (let day = 0, month = 0, date = 1; day < days; day++) {
+    for (let quarter = 1; quarter <= 96; quarter++) {
+      const minutes = (quarter * 15) % 1440;
+      const busy = day % 7 < 6 && quarter > 32 && quarter < 72;
+      const load = (busy ? 60 : 4) * (1 + 0.2 * noise[day * 96 + quarter - 1]);
+      lines.push([`${two(date)}/${two(month + 1)}/2018 ${two(Math.floor(minutes / 60))}:${two(minutes % 60)}`, load.toFixed(2), (load / 2).toFixed(2), busy ? 0 : 1.5,
+        0, 90, 100, minutes * 60, day % 7 < 5 ? "Weekday" : "Weekend", weekdays[day % 7], "Light_Load"].join(","));
+    }
+    if (++date > lengths[month]) [month, date] = [month + 1, 1];
+  }
+  return lines.join("\n") + "\n";
+}

@@ -1,0 +1,47 @@
+import { describe, expect, test } from "vitest";
+import { readEnergy } from "../../src/data/energy.ts";
+import { meanInterval } from "../../src/tasks/bootstrap.ts";
+import { energy, energyFactories } from "../../src/tasks/energy.ts";
+import { inlinePool } from "../../src/tasks/pool.ts";
+import { numbers } from "../memory.ts";
+import { energyFile, memorySource } from "./sources.ts";
+
+const source = memorySource({ "Steel_industry_data.csv": energyFile(98) });
+
+describe("energy", () => {
+  test("deals whole weeks to three factories that share no target", async () => {
+    const record = await readEnergy(source);
+    const factories = energyFactories(record, 4, { train: [0, 5000], validation: [4000, 5000], test: [5000, record.count] });
+    const weeks = factories.map(({ train, test }) => [train, test].flatMap(({ groups }) => [...new Set(Array.from(groups, (day) => Math.floor(day / 7)))]));
+    weeks.forEach((own, factory) => expect(own.every((week) => week % 3 === factory)).toBe(true));
+    expect(factories.reduce((sum, { test }) => sum + test.count, 0)).toBe(record.count - 5000);
+  });
+
+  test("scores rules, linear models and networks; the federated linear model is the centralised one", { timeout: 60_000 }, async () => {
+    const cases = await energy.cases({ source, subset: undefined });
+    const pool = inlinePool();
+    const { scores, bytes, model } = await cases[2].run({ seed: 1, pool, build: "simd", progress: () => {} });
+    await pool.close();
+    const all = (name: string, way: string) => scores.find((score) => score.model === name && score.way === way && score.factory === "all")!;
+    expect(all("linear", "federated").figures).toEqual(all("linear", "centralised").figures);
+    expect(all("network", "federated").figures.mae).toBeLessThan(all("persistence", "rule").figures.mae);
+    expect(all("persistence", "rule").samples).toBe(all("network", "solo").samples);
+    const [low, high] = all("network", "federated").intervals!.mae;
+    expect(low < all("network", "federated").figures.mae && all("network", "federated").figures.mae < high).toBe(true);
+    expect([bytes!.linear > 0, bytes!.network > 0]).toEqual([true, true]);
+    expect(model!.onnx.length).toBeGreaterThan(0);
+  });
+});
+
+describe("mean interval", () => {
+  test("is that of the units, however many rows each repeats", () => {
+    const units = numbers(40, 1, 10);
+    const [low, high] = meanInterval(units, units.map((_, unit) => unit), "one");
+    const repeated = Float32Array.from({ length: 400 }, (_, row) => units[Math.floor(row / 10)]);
+    expect(meanInterval(repeated, Array.from(repeated, (_, row) => Math.floor(row / 10)), "one").map((end) => end.toFixed(9))).toEqual([low, high].map((end) => end.toFixed(9)));
+    const mean = units.reduce((sum, value) => sum + value, 0) / 40;
+    const error = Math.sqrt(units.reduce((sum, value) => sum + (value - mean) ** 2, 0) / 40 / 40);
+    expect((high - low) / (2 * 1.96 * error)).toBeCloseTo(1, 0.8);
+    expect(meanInterval([3, 3, 3], [0, 1, 1], "same")).toEqual([3, 3]);
+  });
+});

@@ -1,0 +1,55 @@
+import { describe, expect, test } from "vitest";
+import type { Source } from "../../src/data/source.ts";
+import { CHANNELS, FAULTS } from "../../src/data/tep.ts";
+import { random } from "../../src/kernels/random.ts";
+import { decodeCheckpoint } from "../../src/model/checkpoint.ts";
+import { processFault } from "../../src/tasks/processfault.ts";
+import { inlinePool } from "../../src/tasks/pool.ts";
+import { ALL, type CaseResult } from "../../src/tasks/study.ts";
+
+/** Rows of 52 variables that five hidden ones drive; a fault shifts one of the variables. */
+function rows(count: number, seed: number, shift = 0): string {
+  const { normal } = random(seed, "plant");
+  return Array.from({ length: count }, () => {
+    const hidden = Array.from({ length: 5 }, normal);
+    return CHANNELS.map((_, channel) => 100 * channel + hidden[channel % 5] + 0.3 * normal() + (channel === seed ? shift : 0)).join(" ");
+  }).join("\n");
+}
+/** Fault 1 shifts a variable, fault 2 nothing. */
+const files: Record<string, string> = {
+  "d00.dat": rows(100, 0),
+  ...Object.fromEntries(FAULTS.map((fault) => [`d${String(fault).padStart(2, "0")}.dat`, rows(20, fault, fault === 1 ? 20 : 0)])),
+};
+const source: Source = async (path) => (path in files ? new TextEncoder().encode(files[path]) : undefined);
+
+describe("study process-fault", () => {
+  test("leaves out the hidden faults unless asked for all", async () => {
+    const names = async (subset: string) => (await processFault.cases({ source, subset })).map(({ name }) => name);
+    expect(await names("all")).toEqual(FAULTS.map((fault) => `fault ${fault}`));
+    expect(await names("observable")).toEqual(FAULTS.filter((fault) => ![3, 9, 15].includes(fault)).map((fault) => `fault ${fault}`));
+  });
+
+  test("finds a fault and not its absence; federated is in one place, to the last bit; limits promise less to a factory alone", { timeout: 120_000 }, async () => {
+    const cases = await processFault.cases({ source, subset: "observable" });
+    const pool = inlinePool();
+    const [first, second] = [cases[0], cases[1]].map((one) => one.run({ seed: 1, pool, build: "simd", progress() {} }));
+    const of = ({ scores }: CaseResult, way: string) => scores.filter((score) => score.way === way).map(({ model, figures }) => ({ model, figures }));
+    for (const result of [await first, await second]) {
+      expect(of(result, "federated")).toEqual(of(result, "centralised"));
+      expect(of(result, "federated").map(({ model }) => model)).toEqual(["PCA", "CVA", "CVA + EWMA"]);
+      expect(result.scores.filter(({ way }) => way === "solo")).toHaveLength(15);
+      for (const { way, factory } of result.scores) expect(factory === ALL).toBe(way !== "solo");
+    }
+    for (const { model, figures } of of(await first, "federated")) {
+      expect(figures.detection, model).toBeGreaterThan(0.85);
+      expect(of(await second, "federated").find((other) => other.model === model)!.figures.detection, model).toBeLessThan(0.5);
+      const alone = of(await first, "solo").find((other) => other.model === model)!;
+      expect(alone.figures.falseAlarmBound).toBeGreaterThan(figures.falseAlarmBound);
+    }
+    const { spec, metadata } = decodeCheckpoint((await first).model!.checkpoint);
+    expect(spec.head).toMatchObject({ type: "forecast" });
+    expect(JSON.parse(metadata.alarmLimits)).toHaveLength(4);
+    expect((await second).model).toBeUndefined();
+    expect((await first).notes![0]).toMatch(/^CVA \+ EWMA federated alarms on \d+ of 100 held-out rows of normal operation: .* if rows were independent/);
+  });
+});
