@@ -11,7 +11,7 @@
 export { Ring, type RingOptions, type RingPlace, type RingReader, type RingView } from "./signal/ring.ts";
 export { Resampler, type FilterOptions, type ResamplerOptions } from "./signal/resample.ts";
 export { SensorArray, type AlignedWindows, type QualityReport, type SensorArrayOptions } from "./signal/array.ts";
-export { GAP, NOT_A_NUMBER, OUT_OF_RANGE, STUCK, type Channel, type ChannelCounts } from "./signal/channel.ts";
+export { GAP, NOT_A_NUMBER, OUT_OF_RANGE, STUCK, type Channel, type ChannelCounts } from "./signal/sensor.ts";
 
 // Files that people have
 export { csvBatches, readCsv, type CsvKind, type CsvLimits, type CsvOptions } from "./data/csv.ts";

@@ -14,6 +14,8 @@
 interface Fields { [field: number]: number | Fields | undefined }
 
 const MAX_DEPTH = 32;
+/** Values that a packed run may have beyond the page's. */
+const PADDING = 1024;
 
 /** Thrift's compact protocol, as far as numbers and lengths go. */
 export class Compact {
@@ -89,6 +91,8 @@ export interface Chunk {
   readonly rows: number;
   /** Whether a value can be missing, which levels then tell. */
   readonly optional: boolean;
+  /** Whether it is a column of BOOLEAN, whose runs have no width of their own. */
+  readonly boolean: boolean;
   /** Decompresses a page; undefined where pages are not compressed. */
   readonly decompress: ((page: Uint8Array, length: number) => Uint8Array) | undefined;
   /** Bytes of a page, decompressed. */
@@ -124,17 +128,12 @@ function checkDictionary(header: Fields): void {
   if (count(dictionary, 1) > count(header, 2)) throw new RangeError(`a dictionary of ${count(dictionary, 1)} values expected as many bytes, got ${count(header, 2)}`);
 }
 
-function checkData(page: Uint8Array, header: Fields, { rows, optional, decompress }: Chunk): number {
+function checkData(page: Uint8Array, header: Fields, { rows, optional, boolean, decompress }: Chunk): number {
   const data = fields(header, 5);
   const values = checkedValues(count(data, 1), rows);
   const plain = decompress ? decompress(page, count(header, 2)) : page;
-  let at = 0;
-  if (optional) {
-    const length = word(plain, 0);
-    checkRuns(plain, 4, 4 + length, values, 1);
-    at = 4 + length;
-  }
-  checkValues(plain, at, count(data, 2), values);
+  const present = optional ? checkRuns(plain, 4, values, 1) : values;
+  checkValues(plain, optional ? 4 + word(plain, 0) : 0, count(data, 2), present, boolean, 1);
   return values;
 }
 
@@ -143,23 +142,24 @@ function checkDataV2(page: Uint8Array, header: Fields, { rows, optional, decompr
   const values = checkedValues(count(data, 1), rows);
   const levels = count(data, 5), repetition = count(data, 6);
   if (levels + repetition > page.length || levels + repetition > count(header, 2)) throw new RangeError(`levels of ${levels + repetition} bytes expected as many, got ${page.length}`);
-  if (optional) checkRuns(page, repetition, repetition + levels, values, 1);
+  if (optional) checkRuns(page, repetition, values, 1);
   if (count(data, 2) > values) throw new RangeError(`missing values expected at most ${values}, got ${count(data, 2)}`);
-  // hyparquet takes the values to begin behind the definition levels; without nesting there are no others.
   const rest = page.subarray(levels + repetition);
   const plain = decompress && data[7] !== 0 ? decompress(rest, count(header, 2) - levels - repetition) : rest;
-  checkValues(plain, 0, count(data, 4), values);
+  checkValues(plain, 0, count(data, 4), values - count(data, 2), count(data, 4) === RUNS, 2);
   return values;
 }
 
-function checkValues(plain: Uint8Array, at: number, encoding: number, values: number): void {
+/** As hyparquet reads them: runs are indices where the column is not boolean, and an index of no bits has none in version 1. */
+function checkValues(plain: Uint8Array, at: number, encoding: number, values: number, boolean: boolean, version: 1 | 2): void {
   if (encoding === PLAIN || encoding === SPLIT) return;
-  if (encoding === PLAIN_DICTIONARY || encoding === RUN_DICTIONARY) {
-    const width = values === 0 ? 0 : plain[at];
-    if (!(width <= 32)) throw new RangeError(`an index expected at most 32 bits, got ${width}`);
-    if (width > 0) checkRuns(plain, at + 1, plain.length, values, width);
-  } else if (encoding === RUNS) {
-    checkRuns(plain, at + 4, at + 4 + word(plain, at), values, 1);
+  if (encoding === PLAIN_DICTIONARY || encoding === RUN_DICTIONARY || encoding === RUNS) {
+    if (boolean) {
+      checkRuns(plain, at + 4, values, 1);
+    } else if (values > 0) {
+      if (!(plain[at] <= 32)) throw new RangeError(`an index expected at most 32 bits, got ${plain[at]}`);
+      if (plain[at] > 0 || version === 2) checkRuns(plain, at + 1, values, plain[at]);
+    }
   } else if (encoding === DELTA || encoding === DELTA_LENGTH) {
     const reader = new Compact(plain, at, plain.length);
     const block = reader.varint(), parts = reader.varint();
@@ -169,18 +169,31 @@ function checkValues(plain: Uint8Array, at: number, encoding: number, values: nu
   }
 }
 
-/** Runs of one value or of packed ones: no more values than the page has, packed ones in eights. */
-function checkRuns(bytes: Uint8Array, from: number, to: number, values: number, width: number): void {
-  if (!(to <= bytes.length)) throw new RangeError(`runs of ${to - from} bytes expected as many, got ${bytes.length - from}`);
-  const reader = new Compact(bytes, from, to);
-  for (let seen = 0; seen < values && reader.at < to;) {
+/**
+ * Runs of one value or of packed ones, until there are as many as there should be: what they have in bytes is not
+ * looked at by the reader either. A repetition is what could grow without bytes; packed values take theirs, and
+ * DuckDB pads its last run to 256, which the reader passes over.
+ * @returns how many of the values are 1
+ */
+function checkRuns(bytes: Uint8Array, from: number, values: number, width: number): number {
+  const reader = new Compact(bytes, from, bytes.length);
+  let ones = 0;
+  for (let seen = 0; seen < values;) {
     const header = reader.varint();
-    const repeated = header % 2 === 0;
-    const length = Math.floor(header / 2) * (repeated ? 1 : 8);
-    if (length === 0 || seen + length > values + (repeated ? 0 : 7)) throw new RangeError(`a run expected at most ${values - seen} values, got ${length}`);
-    reader.at += repeated ? Math.ceil(width / 8) : (length / 8) * width;
-    seen += length;
+    const length = Math.floor(header / 2);
+    if (header % 2 === 0) {
+      if (seen + length > values) throw new RangeError(`a run expected at most ${values - seen} values, got ${length}`);
+      if (bytes[reader.at] === 1) ones += length;
+      reader.at += Math.ceil(width / 8);
+      seen += length;
+    } else {
+      if (length * width > bytes.length - reader.at || 8 * length > values + PADDING) throw new RangeError(`packed values expected as many as ${values} or ${bytes.length - reader.at} bytes hold, got ${8 * length}`);
+      for (let n = 0; n < Math.min(8 * length, values - seen); n++) ones += (bytes[reader.at + (n >> 3)] >> (n & 7)) & 1;
+      reader.at += length * width;
+      seen += 8 * length;
+    }
   }
+  return ones;
 }
 
 const checkedValues = (values: number, rows: number): number => {

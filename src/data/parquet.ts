@@ -99,6 +99,7 @@ function checkFrame(bytes: Uint8Array, path: string): void {
 
 /** The columns to read, which are no lists or structures. */
 function flatColumns({ schema }: FileMetaData, path: string, asked: readonly string[] | undefined): SchemaElement[] {
+  if (schema[0]?.repetition_type === "REPEATED") throw new RangeError(`${path}: expected a table, got a repeated one; get the file again`);
   const flat = new Map<string, SchemaElement>();
   const nested = new Set<string>();
   for (let at = 1; at < schema.length; at++) {
@@ -123,11 +124,12 @@ function checkColumn(bytes: Uint8Array, path: string, group: RowGroup, element: 
   const chunks = group.columns.filter(({ meta_data }) => meta_data?.path_in_schema.join(".") === element.name);
   const [chunk] = chunks;
   if (chunks.length !== 1 || !chunk?.meta_data || chunk.file_path) throw new RangeError(`${place}: expected its values in this file once, got them ${chunks.length} times or elsewhere; get the file again`);
-  const { codec, data_page_offset, dictionary_page_offset, total_compressed_size } = chunk.meta_data;
+  const { codec, type, data_page_offset, dictionary_page_offset, total_compressed_size } = chunk.meta_data;
+  if (type !== element.type) throw new RangeError(`${place}: expected values of ${element.type}, got ${type}; get the file again`);
   if (codec !== "SNAPPY" && codec !== "UNCOMPRESSED") throw new RangeError(`${place}: compression expected Snappy or none, got ${codec}; write the file with compression="snappy"`);
   const from = Number(dictionary_page_offset || data_page_offset);
   damaged(place, () => checkChunk(bytes, {
-    from, to: from + Number(total_compressed_size), rows: Number(group.num_rows), optional: element.repetition_type === "OPTIONAL",
+    from, to: from + Number(total_compressed_size), rows: Number(group.num_rows), optional: element.repetition_type !== "REQUIRED", boolean: type === "BOOLEAN",
     decompress: codec === "SNAPPY" ? decompress : undefined, maxPage,
   }));
 }

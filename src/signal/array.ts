@@ -15,8 +15,9 @@
  * another one agrees: then everything stood still, and a new segment begins. If its channel goes on at the
  * old time instead, its time was wrong, and it is refused.
  */
-import { ChannelAligner, type Channel, type ChannelCounts } from "./channel.ts";
+import { ChannelAligner } from "./channel.ts";
 import { Ring, type Memory } from "./ring.ts";
+import { checkChannels, type Channel, type ChannelCounts } from "./sensor.ts";
 import type { Windows } from "./window.ts";
 
 export interface SensorArrayOptions {
@@ -97,13 +98,6 @@ class Lane {
   }
 }
 
-const MAX_CHANNELS = 4096;
-/** From a sample a day to a megahertz. */
-const MIN_RATE_HZ = 1e-5, MAX_RATE_HZ = 1e6;
-/** A clock that is off by a thousandth is another rate. */
-const MAX_DRIFT_PPM = 1000;
-/** Samples at a channel's own rate: 256 MB. */
-const MAX_KEPT = 2 ** 26;
 /** Samples of the fastest channel that are settled before windows are made of them. */
 const SLICE = 65_536;
 /** Steps that are written to a ring at a time. */
@@ -351,29 +345,4 @@ export class SensorArray {
     });
     return { inputs, count, steps, features, timesS: Float64Array.from(made, ({ time }) => time), marks, whole, positions };
   }
-}
-
-function checkChannels(channels: readonly Channel[], common: number): void {
-  if (!(channels.length >= 1 && channels.length <= MAX_CHANNELS)) throw new RangeError(`"channels" expected from 1 to ${MAX_CHANNELS}, got ${channels.length}`);
-  checkRate('"rateHz"', common);
-  const names = new Set<string>();
-  for (const { name, rateHz, range, clock = {}, filter, stuckS = 0, keepS = 0 } of channels) {
-    const place = `channel ${JSON.stringify(name)}`;
-    if (names.has(name)) throw new RangeError(`${place} is there twice; give each channel a name of its own`);
-    names.add(name);
-    checkRate(`${place}: "rateHz"`, rateHz);
-    if (range && !(range[0] < range[1])) throw new RangeError(`${place}: "range" expected [least, greatest], got [${range.join(", ")}]`);
-    const { offsetS = 0, driftPpm = 0 } = clock;
-    if (!Number.isFinite(offsetS)) throw new RangeError(`${place}: "offsetS" expected a finite number, got ${offsetS}`);
-    if (!(Math.abs(driftPpm) <= MAX_DRIFT_PPM)) throw new RangeError(`${place}: "driftPpm" expected at most ${MAX_DRIFT_PPM} either way, got ${driftPpm}; correct its rateHz`);
-    if (filter === "linear" && rateHz > common) {
-      throw new RangeError(`${place}: "filter" expected a filter against aliasing from ${rateHz} to ${common} Hz, got "linear"; leave it out, or give { passband, attenuationDb }`);
-    }
-    if (!(stuckS >= 0)) throw new RangeError(`${place}: "stuckS" expected a number >= 0, got ${stuckS}`);
-    if (!(keepS >= 0 && keepS * rateHz <= MAX_KEPT)) throw new RangeError(`${place}: "keepS" expected from 0 to ${MAX_KEPT / rateHz} s, got ${keepS}`);
-  }
-}
-
-function checkRate(name: string, rateHz: number): void {
-  if (!(rateHz >= MIN_RATE_HZ && rateHz <= MAX_RATE_HZ)) throw new RangeError(`${name} expected from ${MIN_RATE_HZ} to ${MAX_RATE_HZ} Hz, got ${rateHz}`);
 }

@@ -18,56 +18,9 @@
  * a filter needs numbers, and whoever reads the steps needs to know. The marks of a step are those of the
  * slots under the main lobe of the filter. Everything here is a function of the samples and their times.
  */
-import { filtered, kaiserFilter, LINEAR, type Filter, type FilterOptions } from "./resample.ts";
+import { filtered, kaiserFilter, LINEAR, type Filter } from "./resample.ts";
 import { Ring, type Memory } from "./ring.ts";
-
-export interface Channel {
-  readonly name: string;
-  readonly unit: string;
-  readonly rateHz: number;
-  /** Least and greatest value that the sensor can mean; others count as missing. Default: all numbers. */
-  readonly range?: readonly [least: number, greatest: number];
-  /** What is known of its clock: how far it is ahead at the array's start, and what it gains per million. Default: it is right. */
-  readonly clock?: { readonly offsetS?: number; readonly driftPpm?: number };
-  /**
-   * How it gets to the common rate; "linear" only to a higher one. Default: 0.8 and 80 dB to a lower rate,
-   * 0.5 and 60 dB to a higher one, where sharp filters would only wait longer.
-   */
-  readonly filter?: FilterOptions | "linear";
-  /** The same value for longer than this is marked as stuck. Default: 10 s or 100 samples, whichever is longer. */
-  readonly stuckS?: number;
-  /**
-   * How much of it is to be read in place at its own rate: at least the duration of a window, or of the longest piece
-   * that is pushed. See `SensorArray.ring`. Default 0.
-   */
-  readonly keepS?: number;
-}
-
-/** Marks of a window's channel, added up. */
-export const GAP = 1, STUCK = 2, OUT_OF_RANGE = 4, NOT_A_NUMBER = 8;
-
-export interface ChannelCounts {
-  /** Samples that were pushed. */
-  received: number;
-  /** … that have a slot and a value. */
-  accepted: number;
-  /** … that came after later ones, but in time. */
-  reordered: number;
-  /** … that came too late, and were dropped. */
-  late: number;
-  /** … for a slot that had its sample, dropped: times that do not fit the rate. */
-  doubled: number;
-  /** … whose time is no number, or alone ahead of everything, dropped. */
-  refused: number;
-  /** … that are no finite number. */
-  notANumber: number;
-  /** … beyond the range. */
-  outOfRange: number;
-  /** Slots between the array's beginning and end without an accepted sample. */
-  missing: number;
-  /** Slots that were marked as stuck. */
-  stuck: number;
-}
+import { GAP, NOT_A_NUMBER, OUT_OF_RANGE, STUCK, type Channel, type ChannelCounts } from "./sensor.ts";
 
 /** Slots that are waited for behind an empty one, to bridge it by a straight line. */
 const BRIDGE = 4;

@@ -11,7 +11,7 @@ import { numbersOf } from "../../src/data/records.ts";
 import type { Source } from "../../src/data/source.ts";
 import { Kernels } from "../../src/kernels/kernels.ts";
 import { SensorArray } from "../../src/signal/array.ts";
-import { GAP } from "../../src/signal/channel.ts";
+import { GAP } from "../../src/signal/sensor.ts";
 
 const root = process.env.MILLWRIGHT_DATA ?? resolve("../shared/data");
 const source: Source = (path) => readFile(join(root, path)).then((bytes) => new Uint8Array(bytes)).catch(() => undefined);

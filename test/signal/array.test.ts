@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Kernels } from "../../src/kernels/kernels.ts";
 import { SensorArray, type AlignedWindows, type SensorArrayOptions } from "../../src/signal/array.ts";
-import { GAP, NOT_A_NUMBER, OUT_OF_RANGE, STUCK, type Channel } from "../../src/signal/channel.ts";
+import { GAP, NOT_A_NUMBER, OUT_OF_RANGE, STUCK, type Channel } from "../../src/signal/sensor.ts";
 
 const make = (options: SensorArrayOptions) => new SensorArray(new Kernels(), options);
 const channel = (name: string, rateHz: number, more: Partial<Channel> = {}): Channel => ({ name, unit: "V", rateHz, stuckS: Infinity, ...more });
