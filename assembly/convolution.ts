@@ -186,6 +186,13 @@ function copy(patch: usize, x_step: usize, B: i32, I: i32, row: i32): void {
     if (!x_step) memory.fill(patch, 0, bytes);
     else {
       let to = patch;
+      for (const end = patch + (bytes & ~63); to < end; to += 64) {
+        v128.store(to, v128.load(x_step));
+        v128.store(to, v128.load(x_step, 16), 16);
+        v128.store(to, v128.load(x_step, 32), 32);
+        v128.store(to, v128.load(x_step, 48), 48);
+        x_step += 64;
+      }
       for (const end = patch + (bytes & ~15); to < end; to += 16) {
         v128.store(to, v128.load(x_step));
         x_step += 16;

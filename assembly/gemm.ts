@@ -25,8 +25,8 @@
  */
 import { loadLanes, madd, storeLanes } from "./simd";
 
-/** Rows of D in one pass of (2): 32 rows of 16 columns and of A stay in the first-level cache. */
-const OUTER_ROWS: i32 = 32;
+/** Rows of D in one pass of (2): as many rows of 16 columns and of A stay in the first-level cache, half of them where a stride puts them into few sets. */
+const OUTER_ROWS: i32 = 64;
 
 /** What a product without bias starts from. */
 const ZEROS: usize = memory.data(64, 16);
@@ -253,8 +253,9 @@ export function gemmOuter(G: usize, A: usize, D: usize, R: i32, M: i32, N: i32, 
   const aStride = <usize>lda << 2;
   const dStride = <usize>ldd << 2;
   const gStride = <usize>ldg << 2;
-  for (let r = 0; r < R; r += OUTER_ROWS) {
-    const rows = min(OUTER_ROWS, R - r);
+  const pass = (lda & 127) && (ldd & 127) ? OUTER_ROWS : OUTER_ROWS >> 1;
+  for (let r = 0; r < R; r += pass) {
+    const rows = min(pass, R - r);
     const a_r = A + <usize>r * aStride;
     const d_r = D + <usize>r * dStride;
     for (let n = 0; n < N; n += 16) {

@@ -22,7 +22,7 @@
  *
  * A unit has four columns as an LSTM's has, | z | r | q | p |: W has zeros for q and R for p, so that one
  * product makes all four, and everything has the size that lstm.ts says (lstmRow, lstmForwardScratch …,
- * lstmInputScratch). A quarter of the product is wasted; two products would be as much slower. `gates`
+ * lstmInputScratch). A quarter of it is wasted. `gates`
  * holds the products, then z, r, q, g, then their gradients, all in place.
  *
  * c is h once more, in whole vectors and for one direction alone; dc is the part of dh_{t-1} that passes

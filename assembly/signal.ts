@@ -6,8 +6,8 @@
  *   N samples of a series        M = N/2 complex points        S series side by side, 1 or 4
  */
 export { gather, scatter } from "./lanes";
-export { moments, higherMoments, percentile } from "./statistics";
-export { sortRows, sort } from "./sort";
+export { moments, higherMoments } from "./statistics";
+export { sortRows, sortRuns, percentile } from "./sort";
 export { fft, product, pairs, split } from "./fft";
 export { waveletOutputs, waveletScratch, wavelet, energy } from "./wavelet";
 export { windowed, power, analytic, modulus, sumRows, peak, shape, entropy } from "./spectrum";

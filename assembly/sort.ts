@@ -1,16 +1,20 @@
 /**
- * Sorting four series at once, each in its lane. A comparison network does the same whatever the numbers
- * are, so that lanes never part and no branch is mispredicted; at some hundreds of samples it is several
- * times faster than sorting the series one by one, at tens of thousands it still is not slower.
+ * Order statistics of four series at once, each in its lane. A comparison network does the same whatever
+ * the numbers are, so that lanes never part and no branch is mispredicted; at some hundreds of samples it is
+ * several times faster than sorting the series one by one, at tens of thousands it still is not slower.
  *
  * The network is the bitonic one in the form in which every comparison puts the smaller number first:
  * runs of s samples are merged in pairs by comparing i with 2s-1-i, then i with i + s/2, i + s/4 … i + 1.
  * What would lie beyond the end counts as infinite and is never moved, so any number of rows will do.
  * Rows of eight are sorted, and the last three comparisons of each merge done, in registers (1); of the
- * comparisons before, two at a time (2).
+ * comparisons before, two at a time (2). The last merge is left out: of two sorted runs a and b, the one
+ * in place r is found directly, as the least of the greatest that i of a and r+1-i of b can have,
+ *
+ *   min over i of max(a_{i-1}, b_{r-i})                                                     (3)
  *
  * References: Batcher, AFIPS 32 (1968); Knuth, TAOCP 3, section 5.3.4, also for the 19 comparisons of (1).
  */
+import { high, join, low } from "./simd";
 
 @inline
 function lower(a: v128, b: v128): v128 {
@@ -22,19 +26,62 @@ function upper(a: v128, b: v128): v128 {
   return f32x4.pmax(a, b);
 }
 
-/** Rows of four that `sort` needs for N samples: what is missing to a multiple of eight is its own. */
+/** Rows of four that `sortRuns` needs for N samples: what is missing to a multiple of eight is its own. */
 export function sortRows(N: i32): i32 {
   return (N + 7) & ~7;
 }
 
-/** Sort each of four series (N,4) in place, upwards; x has sortRows(N) rows, of which the last ones become infinite. */
-export function sort(x: usize, N: i32): void {
-  const rows = sortRows(N);
+/** Rows of the first run: a power of two; all rows when they are at most eight. */
+function firstRun(rows: i32): i32 {
+  let s = 8;
+  while (2 * s < rows) s *= 2;
+  return s;
+}
+
+/** Sort each of four series (N,4) in place, upwards, as two runs; x has sortRows(N) rows, of which the last ones become infinite. */
+export function sortRuns(x: usize, N: i32): void {
+  const rows = sortRows(N), last = firstRun(rows);
   for (let row = N; row < rows; row++) v128.store(x + (<usize>row << 4), f32x4.splat(Infinity));
   for (let row = 0; row < rows; row += 8) sortEight(x + (<usize>row << 4));
-  for (let s = 8; s < rows; s *= 2) {
+  for (let s = 8; s < last; s *= 2) {
     for (let first = 0; first + s < rows; first += 2 * s) merge(x + (<usize>first << 4), s, min(rows - first, 2 * s));
   }
+}
+
+/**
+ * y (4) = percentile of the series (N,4) that sortRuns has left at x, as numpy.percentile: with r = (N-1) percent / 100
+ * and i = floor(r), s_i + (s_{i+1} - s_i)(r - i).
+ */
+export function percentile(y: usize, x: usize, N: i32, percent: f64): void {
+  const rank = <f64>(N - 1) * percent / 100;
+  const i = <i32>Math.floor(rank);
+  const part = f64x2.splat(rank - <f64>i);
+  const s = min(N, firstRun(sortRows(N)));
+  ranked(y, x, s, x + (<usize>s << 4), N - s, i);
+  const s_i = v128.load(y);
+  if (i + 1 < N) ranked(y, x, s, x + (<usize>s << 4), N - s, i + 1);
+  const s_next = v128.load(y);
+  const first = f64x2.add(low(s_i), f64x2.mul(f64x2.sub(low(s_next), low(s_i)), part));
+  const second = f64x2.add(high(s_i), f64x2.mul(f64x2.sub(high(s_next), high(s_i)), part));
+  v128.store(y, join(first, second));
+}
+
+/** (3) y (4) of a sorted run of A rows and one of B rows; the least is taken of two halves in turn, so that one need not wait. */
+function ranked(y: usize, a: usize, A: i32, b: usize, B: i32, r: i32): void {
+  let least = f32x4.splat(Infinity), other = least;
+  if (r < B) least = v128.load(b + (<usize>r << 4)); // i = 0
+  if (r < A) other = v128.load(a + (<usize>r << 4)); // i = r + 1
+  let i = max(1, r + 1 - B);
+  const end = min(A, r) + 1;
+  let p = a + (<usize>(i - 1) << 4), q = b + (<usize>(r - i) << 4);
+  for (; i + 1 < end; i += 2) {
+    least = lower(least, upper(v128.load(p), v128.load(q)));
+    other = lower(other, upper(v128.load(p, 16), v128.load(q - 16)));
+    p += 32;
+    q -= 32;
+  }
+  if (i < end) least = lower(least, upper(v128.load(p), v128.load(q)));
+  v128.store(y, lower(least, other));
 }
 
 /** Merge the first s rows and the rest of `rows`, at most 2s. */

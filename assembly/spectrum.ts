@@ -86,15 +86,24 @@ export function analytic(A: usize, X: usize, M: i32, from: i32, to: i32, whiten:
   }
 }
 
-/** y (4) = Σ x over the rows from..to-1 of x (·,4). */
+/** y (4) = Σ x over the rows from..to-1 of x (·,4); rows in turn go to two sums, so that an addition need not wait. */
 export function sumRows(y: usize, x: usize, from: i32, to: i32): void {
-  let s0 = f64x2.splat(0), s1 = s0;
-  for (let k = from; k < to; k++) {
-    const v = v128.load(x + (<usize>k << 4));
-    s0 = f64x2.add(s0, low(v));
-    s1 = f64x2.add(s1, high(v));
+  let s0 = f64x2.splat(0), s1 = s0, S0 = s0, S1 = s0;
+  const end = x + (<usize>to << 4);
+  x += <usize>from << 4;
+  for (; x + 16 < end; x += 32) {
+    const u = v128.load(x), v = v128.load(x, 16);
+    s0 = f64x2.add(s0, low(u));
+    s1 = f64x2.add(s1, high(u));
+    S0 = f64x2.add(S0, low(v));
+    S1 = f64x2.add(S1, high(v));
   }
-  v128.store(y, join(s0, s1));
+  if (x < end) {
+    const u = v128.load(x);
+    s0 = f64x2.add(s0, low(u));
+    s1 = f64x2.add(s1, high(u));
+  }
+  v128.store(y, join(f64x2.add(s0, S0), f64x2.add(s1, S1)));
 }
 
 /** (3) y (2,4) = peak, and P there, of the rows from..to-1 of P (·,4); the first of equals. */

@@ -5,23 +5,27 @@
  *   mean = Σ x / N      std = sqrt(m_2)      rms = sqrt(Σ x² / N)      peak = max |x|          (1)
  *   crest = peak / rms   skewness = m_3 / m_2^1.5   kurtosis = m_4 / m_2²  (a normal law: 3)   (2)
  *   crossings = the n for which d_n < 0 differs from d_{n-1} < 0                            (3)
- *   percentile q = s_i + (s_{i+1} - s_i)(r - i),  r = (N-1) q / 100,  i = floor(r)           (4)
  *
- * of the series s that sort.ts has sorted. A constant series has skewness and kurtosis 0, a zero one crest 0: a model
- * downstream needs a number. (4) is NumPy's method "linear".
+ * A constant series has skewness and kurtosis 0, a zero one crest 0: a model
+ * downstream needs a number.
  */
 
 import { high, join, low, ratio } from "./simd";
 
-/** (1), (2) y (7,4) = mean, std, rms, least, greatest, peak, crest of x (N,4). */
+/**
+ * (1), (2) y (7,4) = mean, std, rms, least, greatest, peak, crest of x (N,4), in one pass: with c the first
+ * sample, Σ (x - c)² / N - (Σ (x - c) / N)² is std². In float64 the difference costs float32 samples no
+ * digit, and c makes it exactly zero for a constant series.
+ */
 export function moments(y: usize, x: usize, N: i32): void {
+  const first = v128.load(x), c0 = low(first), c1 = high(first);
   // Two sums each, of even and of odd samples: an addition need not wait for the one before.
   let s0 = f64x2.splat(0), s1 = s0, e0 = s0, e1 = s0, S0 = s0, S1 = s0, E0 = s0, E1 = s0;
-  let least = v128.load(x), greatest = least;
+  let least = first, greatest = first;
   const end = x + (<usize>N << 4), even = x + (<usize>(N & ~1) << 4);
-  let at = x;
-  for (; at < even; at += 32) {
-    const u = v128.load(at), a = low(u), b = high(u), v = v128.load(at, 16), A = low(v), B = high(v);
+  for (; x < even; x += 32) {
+    const u = v128.load(x), v = v128.load(x, 16);
+    const a = f64x2.sub(low(u), c0), b = f64x2.sub(high(u), c1), A = f64x2.sub(low(v), c0), B = f64x2.sub(high(v), c1);
     s0 = f64x2.add(s0, a);
     s1 = f64x2.add(s1, b);
     S0 = f64x2.add(S0, A);
@@ -33,8 +37,8 @@ export function moments(y: usize, x: usize, N: i32): void {
     least = f32x4.pmin(least, f32x4.pmin(u, v));
     greatest = f32x4.pmax(greatest, f32x4.pmax(u, v));
   }
-  if (at < end) {
-    const u = v128.load(at), a = low(u), b = high(u);
+  if (x < end) {
+    const u = v128.load(x), a = f64x2.sub(low(u), c0), b = f64x2.sub(high(u), c1);
     s0 = f64x2.add(s0, a);
     s1 = f64x2.add(s1, b);
     e0 = f64x2.add(e0, f64x2.mul(a, a));
@@ -42,39 +46,21 @@ export function moments(y: usize, x: usize, N: i32): void {
     least = f32x4.pmin(least, u);
     greatest = f32x4.pmax(greatest, u);
   }
-  const share = f64x2.splat(1 / <f64>N), count = f64x2.splat(<f64>N);
-  const rms0 = f64x2.sqrt(f64x2.mul(f64x2.add(e0, E0), share)), rms1 = f64x2.sqrt(f64x2.mul(f64x2.add(e1, E1), share));
+  const count = f64x2.splat(<f64>N), zero = f64x2.splat(0);
+  s0 = f64x2.div(f64x2.add(s0, S0), count);
+  s1 = f64x2.div(f64x2.add(s1, S1), count);
+  const variance0 = f64x2.max(zero, f64x2.sub(f64x2.div(f64x2.add(e0, E0), count), f64x2.mul(s0, s0)));
+  const variance1 = f64x2.max(zero, f64x2.sub(f64x2.div(f64x2.add(e1, E1), count), f64x2.mul(s1, s1)));
+  const mean0 = f64x2.add(c0, s0), mean1 = f64x2.add(c1, s1);
+  const rms0 = f64x2.sqrt(f64x2.add(variance0, f64x2.mul(mean0, mean0))), rms1 = f64x2.sqrt(f64x2.add(variance1, f64x2.mul(mean1, mean1)));
   const peak = f32x4.pmax(f32x4.abs(least), f32x4.abs(greatest));
-  const mean0 = f64x2.div(f64x2.add(s0, S0), count), mean1 = f64x2.div(f64x2.add(s1, S1), count);
   v128.store(y, join(mean0, mean1));
-  v128.store(y, deviation(x, mean0, mean1, N), 16);
+  v128.store(y, join(f64x2.sqrt(variance0), f64x2.sqrt(variance1)), 16);
   v128.store(y, join(rms0, rms1), 32);
   v128.store(y, least, 48);
   v128.store(y, greatest, 64);
   v128.store(y, peak, 80);
   v128.store(y, join(ratio(low(peak), rms0), ratio(high(peak), rms1)), 96); // (2)
-}
-
-/** std. The mean has to be subtracted first: from the sum of squares, a large mean would leave nothing but rounding. */
-@inline
-function deviation(x: usize, mean0: v128, mean1: v128, N: i32): v128 {
-  let a = f64x2.splat(0), b = a, A = a, B = a;
-  const end = x + (<usize>N << 4), even = x + (<usize>(N & ~1) << 4);
-  for (; x < even; x += 32) {
-    const u = v128.load(x), v = v128.load(x, 16);
-    const d0 = f64x2.sub(low(u), mean0), d1 = f64x2.sub(high(u), mean1), D0 = f64x2.sub(low(v), mean0), D1 = f64x2.sub(high(v), mean1);
-    a = f64x2.add(a, f64x2.mul(d0, d0));
-    b = f64x2.add(b, f64x2.mul(d1, d1));
-    A = f64x2.add(A, f64x2.mul(D0, D0));
-    B = f64x2.add(B, f64x2.mul(D1, D1));
-  }
-  if (x < end) {
-    const u = v128.load(x), d0 = f64x2.sub(low(u), mean0), d1 = f64x2.sub(high(u), mean1);
-    a = f64x2.add(a, f64x2.mul(d0, d0));
-    b = f64x2.add(b, f64x2.mul(d1, d1));
-  }
-  const share = f64x2.splat(1 / <f64>N);
-  return join(f64x2.sqrt(f64x2.mul(f64x2.add(a, A), share)), f64x2.sqrt(f64x2.mul(f64x2.add(b, B), share)));
 }
 
 /** (2), (3) y (3,4) = skewness, kurtosis, crossings of x (N,4). */
@@ -112,15 +98,4 @@ export function higherMoments(y: usize, x: usize, N: i32): void {
   v128.store(y, join(ratio(f64x2.div(a3, count), f64x2.mul(a2, f64x2.sqrt(a2))), ratio(f64x2.div(b3, count), f64x2.mul(b2, f64x2.sqrt(b2)))));
   v128.store(y, join(ratio(f64x2.div(a4, count), f64x2.mul(a2, a2)), ratio(f64x2.div(b4, count), f64x2.mul(b2, b2))), 16);
   v128.store(y, f32x4.convert_i32x4_s(v128.shuffle<i32>(c0, c1, 0, 2, 4, 6)), 32); // (3)
-}
-
-/** (4) of sorted series x (N,4): y (4). */
-export function percentile(y: usize, x: usize, N: i32, percent: f64): void {
-  const rank = <f64>(N - 1) * percent / 100;
-  const below = <i32>Math.floor(rank);
-  const s_i = v128.load(x + (<usize>below << 4)), s_next = v128.load(x + (<usize>min(below + 1, N - 1) << 4));
-  const part = f64x2.splat(rank - <f64>below);
-  const a = f64x2.add(low(s_i), f64x2.mul(f64x2.sub(low(s_next), low(s_i)), part));
-  const b = f64x2.add(high(s_i), f64x2.mul(f64x2.sub(high(s_next), high(s_i)), part));
-  v128.store(y, join(a, b));
 }

@@ -12,6 +12,7 @@
 import { writeFileSync } from "node:fs";
 import { arch, availableParallelism, cpus, loadavg, totalmem } from "node:os";
 import { parseArgs } from "node:util";
+import { acquisition } from "./acquisition.js";
 import { aggregate } from "./aggregate.js";
 import { builds, noRelaxed } from "./builds.js";
 import { ceiling } from "./ceiling.js";
@@ -26,7 +27,7 @@ import { printJudged } from "./table.js";
 import { tiny } from "./tiny.js";
 import { train } from "./train.js";
 
-const SECTIONS = { train, convolution: convolutions, forward, aggregate, signal, tiny, kernels, profile, grow };
+const SECTIONS = { train, convolution: convolutions, forward, aggregate, signal, acquisition, tiny, kernels, profile, grow };
 const QUICK = Object.keys(SECTIONS).filter((name) => name !== "grow");
 
 const { values } = parseArgs({ options: { only: { type: "string" }, grow: { type: "boolean" }, json: { type: "string" } } });

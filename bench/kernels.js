@@ -65,6 +65,13 @@ function lines() {
       ["lstmBackward", `T ${T}, B ${B}, I ${I}, H ${H}`, (kernels) => layer(kernels, I, H).backward, product(T * B, 4 * H, I + 2 * H)],
     ]),
     ["lstmInput", `T ${T}, B ${B}, I 128, H 64`, (kernels) => layer(kernels, 128, 64).input, product(T * B, 256, 128)],
+    ...[[2048, 64, 16, 24, 1, 16], [256, 3, 1, 1, 16, 32], [96, 3, 1, 1, 64, 64]].flatMap(([T, K, stride, before, I, O]) => {
+      const shape = `T ${T}, B ${B}, K ${K}, stride ${stride}, I ${I}, O ${O}`;
+      return [
+        ["convolutionForward", shape, (kernels) => convolution(kernels, T, K, stride, before, I, O).forward, product((T / stride) * B, O, K * I)],
+        ["convolutionBackward", shape, (kernels) => convolution(kernels, T, K, stride, before, I, O).backward, product((T / stride) * B, O, (I === 1 ? 1 : 2) * K * I)],
+      ];
+    }),
     ["addRows", "3200x256", ({ wasm, floats }) => {
       const [sums, rows] = [floats(256, 0), floats(3200 * 272)];
       return () => wasm.addRows(sums, rows, 3200, 256, 272);
@@ -202,6 +209,18 @@ function attention({ wasm, floats }, keep = true) {
   return {
     forward: () => wasm.attentionForward(context, alpha, u, h, W, b, v, c, scratch, T, B, D, A),
     backward: () => wasm.attentionBackward(dh, dW, db, dv, dcontext, alpha, u, h, W, b, v, scratch, T, B, D, A),
+  };
+}
+
+/** Over a sequence, with as many steps left as the stride says. The input layer, of one channel, needs no dx. */
+function convolution({ wasm, floats }, T, K, stride, before, I, O) {
+  const [y, dy, x, W, b] = [floats((T / stride) * B * O), floats((T / stride) * B * O), floats(T * B * I), floats(O * I * K), floats(O)];
+  const [dx, dW, db] = [I === 1 ? 0 : floats(T * B * I, 0), floats(O * I * K, 0), floats(O, 0)];
+  const scratch = floats(wasm.convolutionScratch(K, B, I, O), 0);
+  const slide = [1, T, 1, T / stride, 1, K, stride, 1, 0, before, B, I, O];
+  return {
+    forward: () => wasm.convolutionForward(y, x, W, b, scratch, ...slide),
+    backward: () => wasm.convolutionBackward(dx, dW, db, dy, x, W, scratch, ...slide),
   };
 }
 

@@ -33,7 +33,7 @@ export { maxFrameBytes } from "./federation/message.ts";
 export type { Exchange } from "./federation/exchange.ts";
 
 // Data: windows, scaling from shared moments, readers and a simulator
-export { concatWindows, selectWindows, type Windows } from "./signal/window.ts";
+export { concatWindows, selectWindows, type Side, type Windows } from "./signal/window.ts";
 export { mergeMoments, windowMoments } from "./data/moments.ts";
 export { clusterSettings, mergeClusters, type Regimes } from "./data/regime.ts";
 export { scale, scalerFromMoments, type Scaler } from "./data/scaler.ts";

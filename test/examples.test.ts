@@ -80,6 +80,11 @@ test("one round of examples/deno.ts, on Node, learns and leaves a model", async 
   checkRun(execFileSync(process.execPath, ["deno.mjs"], { cwd: folder, encoding: "utf8" }), 1);
 });
 
+test("examples/vibration.js joins features and raw values, and tells most new windows right", () => {
+  const printed = execFileSync(process.execPath, [join(root, "examples/vibration.js")], { encoding: "utf8" });
+  expect(Number(printed.match(/: (\d+) % of new windows right\n$/)?.[1])).toBeGreaterThanOrEqual(85);
+});
+
 const isInstalled = (runtime: string) => spawnSync(runtime, ["--version"]).status === 0;
 test.skipIf(!isInstalled("deno"))("examples/deno.ts runs in Deno with the permissions it names", () => {
   const program = join(root, "examples/deno.ts");

@@ -4,8 +4,11 @@ import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import type * as node from "../src/node.ts";
+import { initialParameters } from "../src/model/network.ts";
+import { parseSpec } from "../src/model/spec.ts";
 import type * as run from "../src/tasks/run.ts";
 import { inlinePool } from "../src/tasks/pool.ts";
+import { numbers } from "./memory.ts";
 import { memorySource, turbofanFiles } from "./tasks/sources.ts";
 
 const path = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
@@ -38,6 +41,15 @@ describe("worker threads", () => {
     await pool.close();
     expect(summary.build).toBe("relaxed");
     expect(summary.model.sha256).toBe((await run(prepared, { pool: inlinePool() })).summary.model.sha256);
+  });
+
+  test("they adapt a model to windows as this thread does", async () => {
+    const { threadPool } = await built<typeof node>("node.js");
+    const spec = parseSpec({ input: { steps: 3, features: 2 }, layers: [{ type: "normalise", kind: "batch" }, { type: "mean" }], head: { type: "regress", unit: "h" } });
+    const job = { kind: "adapt" as const, spec, parameters: initialParameters(spec, 1), inputs: numbers(60, 1) };
+    const pool = threadPool(1);
+    expect(await pool.adapt(job)).toEqual(await inlinePool().adapt(job));
+    await pool.close();
   });
 
   test("what a job throws in a worker is thrown here, and the pool goes on", async () => {

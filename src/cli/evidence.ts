@@ -3,19 +3,19 @@
  * Evidence as text: the tables that `millwright train` prints for a study and docs/ show.
  */
 import { showFigure, showNumber, showSpread, type Evidence, type Row, type Verdict } from "../tasks/evidence.ts";
-import type { Study } from "../tasks/study.ts";
+import type { StudyMeasure } from "../tasks/study.ts";
 import { bytes, count } from "./format.ts";
 import { formatTable, type Column } from "./table.ts";
 
 export const WAYS = { solo: "alone", federated: "federated", centralised: "in one place", rule: "rule" } as const;
 
-export function formatEvidence(study: Study, evidence: Evidence): string {
-  const parts = [formatRows(study, evidence), formatVerdicts(evidence.verdicts), evidence.advice.map((line) => `- ${line}\n`).join("")];
+export function formatEvidence(evidence: Evidence): string {
+  const parts = [formatRows(evidence), formatVerdicts(evidence.verdicts), evidence.advice.map((line) => `- ${line}\n`).join("")];
   return parts.filter((part) => part !== "").join("\n");
 }
 
 /** Which columns a table has, as text: shared with the report. */
-export function evidenceTable({ measures }: Study, rows: readonly Row[]): { readonly columns: readonly Column[]; readonly cells: (row: Row) => readonly string[] } {
+export function evidenceTable(measures: readonly StudyMeasure[], rows: readonly Row[]): { readonly columns: readonly Column[]; readonly cells: (row: Row) => readonly string[] } {
   const [first] = measures;
   const present = measures.filter(({ name }) => rows.some(({ figures }) => name in figures));
   const has = (test: (row: Row) => boolean) => rows.some(test);
@@ -40,8 +40,8 @@ export function evidenceTable({ measures }: Study, rows: readonly Row[]): { read
   };
 }
 
-function formatRows(study: Study, { rows, mean, worst }: Evidence): string {
-  const { columns, cells } = evidenceTable(study, rows);
+function formatRows({ measures, rows, mean, worst }: Evidence): string {
+  const { columns, cells } = evidenceTable(measures, rows);
   const lines: (readonly string[] | null)[] = [];
   let before = "";
   for (const row of rows) {

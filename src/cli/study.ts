@@ -62,7 +62,7 @@ export async function trainStudy(study: Study, options: StudyOptions, io: Io, en
   const whole = { study: study.name, subset: subset ?? null, seeds, build, origin: study.origin, evidence, onnx: units.find(({ model }) => model)?.model ?? null, wallSeconds };
   const summary = JSON.parse(JSON.stringify(whole)) as Json; // JSON has no undefined
   folder.finish(renderStudy({ study, subset, seeds, evidence, wallSeconds }), summary);
-  say(`\n${formatEvidence(study, evidence)}\n`);
+  say(`\n${formatEvidence(evidence)}\n`);
   say(formatTable([{ title: `files in ${relative(io.directory, path) || path}`, align: "left" }, { title: "", align: "left" }], filesOf(folder)));
   say(`\nwall time ${duration(wallSeconds)}\n`);
   if (json) io.stdout(`${JSON.stringify(summary)}\n`);
@@ -135,7 +135,8 @@ async function runInterruptibly(study: Study, cases: readonly StudyCase[], parts
 }
 
 /** The first model that more than one factory's data made, for the line of progress. */
-function bestOf({ measures: [measure] }: Study, { scores }: Unit): string {
+function bestOf({ measures }: Study, { scores }: Unit): string {
+  const measure = measures.find(({ name }) => scores.some(({ figures }) => name in figures)) ?? measures[0];
   const score = scores.find(({ way, factory, figures }) => way === "federated" && factory === "all" && measure.name in figures) ?? scores.find(({ figures }) => measure.name in figures);
   if (!score) return "";
   return `${score.model} ${measure.title} ${showFigure(measure, score.figures[measure.name])}, `;

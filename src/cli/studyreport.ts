@@ -26,8 +26,8 @@ export function renderStudy({ study, subset, seeds, evidence, wallSeconds }: Stu
     heading: `${name.charAt(0).toUpperCase()}${name.slice(1)}`,
     lead: `${study.summary}. ${cases} case${cases === 1 ? "" : "s"}, seed${seeds.length === 1 ? "" : "s"} ${seeds.join(", ")}, ${duration(wallSeconds)}. All figures are of test data, which training never saw.`,
     main: html`${targets(evidence)}
-${pictures(study, evidence)}
-${tables(study, evidence)}
+${pictures(evidence)}
+${tables(evidence)}
 ${advice(evidence)}
 <section aria-labelledby="origin-title"><h2 id="origin-title">Data</h2><p>${study.origin}</p></section>`,
   });
@@ -50,7 +50,7 @@ const RIGHT = 70;
 const WIDTH = 900;
 const LINE = 22;
 
-function pictures({ measures }: Study, { rows, mean }: Evidence): Html {
+function pictures({ measures, rows, mean }: Evidence): Html {
   const [measure] = measures;
   const shown = [...rows, ...mean].filter(({ figures }) => measure.name in figures);
   return html`<section aria-labelledby="picture-title">
@@ -99,8 +99,8 @@ function axis(low: number, high: number): [number, number, number] {
   return [from, Math.max(from + step, Math.ceil(high / step) * step), step];
 }
 
-function tables(study: Study, { rows, mean, worst }: Evidence): Html {
-  const { columns, cells } = evidenceTable(study, rows);
+function tables({ measures, rows, mean, worst }: Evidence): Html {
+  const { columns, cells } = evidenceTable(measures, rows);
   const left = columns.map(({ align }) => (align === "left" ? "words" : ""));
   const body = (group: readonly Row[]) => group.map((row) => html`<tr>${cells(row).map((cell, index) => html`<td class="${left[index]}">${cell}</td>`)}</tr>\n`);
   const summary = [...mean, ...worst];

@@ -200,6 +200,9 @@ class CsvReader {
     const { header = true, columns } = this.#options;
     this.#width = scanner.count;
     const names = Array.from({ length: this.#width }, (_, index) => (header && this.#text(index).trim()) || `column ${index + 1}`);
+    if (header && names.every((name) => /^[+-]?[\d.,]+(e[+-]?\d+)?$/i.test(name))) {
+      throw new RangeError(`${this.#path}:${scanner.line}: expected names of columns, got numbers only; give header: false, or the first row would be lost`);
+    }
     names.forEach((name, index) => {
       const first = names.indexOf(name);
       if (first < index) throw new RangeError(`${this.#path}:${scanner.line}: columns ${first + 1} and ${index + 1} are both "${name}"; give each column a name of its own`);

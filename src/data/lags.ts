@@ -34,6 +34,8 @@ const HOLIDAYS = new Set(
 export interface LagOptions {
   /** Quarter hours from now to the target, 1 to a day. */
   readonly horizon: number;
+  /** A flag for each quarter hour of each kind of day (workday, Saturday, day off), which a linear model cannot put together itself. Default false. */
+  readonly profiles?: boolean;
   /** Targets: these rows of the record; those without enough past before them are left out. */
   readonly rows: readonly number[];
 }
@@ -46,21 +48,21 @@ interface Column {
 }
 
 /** Names and units of the columns of windows at this horizon. */
-export function lagColumns(horizon: number): { readonly name: string; readonly unit: string }[] {
+export function lagColumns(horizon: number, profiles = false): { readonly name: string; readonly unit: string }[] {
   const nothing = new Float32Array(0);
-  return columnsOf({ usage: nothing, lagging: nothing, leading: nothing, count: 0, firstDay: 0 }, horizon).map(({ name, unit }) => ({ name, unit }));
+  return columnsOf({ usage: nothing, lagging: nothing, leading: nothing, count: 0, firstDay: 0 }, horizon, profiles).map(({ name, unit }) => ({ name, unit }));
 }
 
 /**
  * Windows (N,1,I) whose targets are the loads in kWh and whose groups are days of the record.
  * @throws RangeError for another horizon or a row that the record has not
  */
-export function lagWindows(record: EnergyRecord, { horizon, rows }: LagOptions): Windows {
+export function lagWindows(record: EnergyRecord, { horizon, rows, profiles = false }: LagOptions): Windows {
   if (!(Number.isInteger(horizon) && horizon >= 1 && horizon <= DAY)) throw new RangeError(`"horizon" expected integer from 1 to ${DAY} quarter hours, got ${horizon}`);
   const known = rows.filter((row) => row >= REACH);
   const beyond = known.find((row) => !(row < record.count));
   if (beyond !== undefined) throw new RangeError(`"rows" expected indices below ${record.count}, got ${beyond}`);
-  const columns = columnsOf(record, horizon);
+  const columns = columnsOf(record, horizon, profiles);
   const inputs = new Float32Array(known.length * columns.length);
   known.forEach((row, n) => columns.forEach(({ at }, i) => (inputs[n * columns.length + i] = at(row))));
   return {
@@ -73,8 +75,8 @@ export function lagWindows(record: EnergyRecord, { horizon, rows }: LagOptions):
   };
 }
 
-function columnsOf(record: EnergyRecord, horizon: number): Column[] {
-  return [...pastColumns(record, horizon), ...calendarColumns(record, horizon)];
+function columnsOf(record: EnergyRecord, horizon: number, profiles: boolean): Column[] {
+  return [...pastColumns(record, horizon), ...calendarColumns(record, horizon, profiles)];
 }
 
 /** A day ahead the last hours say nothing of their own, and models that see them do worse: only the days remain. */
@@ -106,11 +108,14 @@ function pastColumns({ usage, lagging, leading }: EnergyRecord, horizon: number)
 /** log(1 + value). */
 const logsOf = (values: Float32Array): Float32Array => values.map((value) => log(1 + value));
 
-function calendarColumns({ firstDay }: EnergyRecord, horizon: number): Column[] {
+function calendarColumns({ firstDay }: EnergyRecord, horizon: number, profiles: boolean): Column[] {
   const dayOf = (row: number) => firstDay + Math.floor(row / DAY);
   const weekend = (day: number) => weekdayOf(day) >= 5;
   const flag = (name: string, holds: (row: number) => boolean): Column => ({ name, unit: "", at: (row) => (holds(row) ? 1 : 0) });
   const off = (day: number) => weekend(day) || HOLIDAYS.has(day);
+  const kind = (day: number) => (HOLIDAYS.has(day) || weekdayOf(day) === 6 ? "day off" : weekdayOf(day) === 5 ? "Saturday" : "workday");
+  const quarters = (suffix: string, holds: (row: number) => boolean) =>
+    Array.from({ length: DAY }, (_, quarter) => flag(`quarter hour ${quarter + 1}${suffix}`, (row) => row % DAY === quarter && holds(row)));
   return [
     ...Array.from({ length: 7 }, (_, weekday) => flag(`weekday ${weekday + 1}`, (row) => weekdayOf(dayOf(row)) === weekday)),
     flag("day off", (row) => off(dayOf(row))),
@@ -120,6 +125,6 @@ function calendarColumns({ firstDay }: EnergyRecord, horizon: number): Column[] 
     flag("day before a holiday", (row) => HOLIDAYS.has(dayOf(row) + 1)),
     ...HARMONICS.flatMap((harmonic) => [sin, cos].map((wave, index): Column =>
       ({ name: `${index ? "cos" : "sin"} ${harmonic} of the day`, unit: "", at: (row) => wave((2 * Math.PI * harmonic * (row % DAY)) / DAY) }))),
-    ...Array.from({ length: DAY }, (_, quarter) => flag(`quarter hour ${quarter + 1}`, (row) => row % DAY === quarter)),
+    ...(profiles ? ["workday", "Saturday", "day off"].flatMap((name) => quarters(` of a ${name}`, (row) => kind(dayOf(row)) === name)) : quarters("", () => true)),
   ];
 }

@@ -145,6 +145,7 @@ function checkSums(packed: Float64Array, { inputs, all: D }: Columns): void {
     const square = packed[rowOf(i, D) + i];
     if (square >= 0 && square < EXACT) continue;
     const column = i < inputs ? `column ${i} of the flattened window` : i === inputs ? "the number of windows" : `target ${i - inputs - 1}`;
+    if (!Number.isFinite(square)) throw new RangeError(`linear model: ${column} expected finite numbers; mend or leave out the windows that have others`);
     throw new RangeError(
       `linear model: ${column} has a sum of squares of ${(square * UNIT).toPrecision(3)}, and sums are exact below 2^21; ` +
         (i > inputs ? "raise the head's scale" : i === inputs ? "use fewer windows" : "scale the windows, leave the column or its outliers out, or use fewer windows"),

@@ -25,6 +25,9 @@ export interface Machinery extends Pick<PlanOptions, "blockSteps"> {
   readonly partner?: Partner;
 }
 
+/** 64 MiB: signals up to which adapting goes on from them; beyond, it begins with the windows again for each layer. */
+const HELD_FLOATS = 2 ** 24;
+
 const NO_DROPOUT: Mask = { seedLow: 0, seedHigh: 0, step: 0 };
 
 export class Network {
@@ -122,24 +125,41 @@ export class Network {
 
   /**
    * Set the statistics to those of N windows (N,T,I), exactly: layer by layer, each behind layers that normalise by
-   * theirs already, so that a pass over the windows is made for each. Needs no labels. Which windows decides what
-   * the model is adapted to: the factory's own that it was trained on (Andreux et al. 2020, SiloBN), or
-   * those of another place and load that it has to predict (Li et al. 2016, AdaBN).
+   * theirs already. Needs no labels. Which windows decides what the model is adapted to: the factory's own that
+   * it was trained on (Andreux et al. 2020, SiloBN), or those of another place and load that it has to
+   * predict (Li et al. 2016, AdaBN).
    */
   adapt(inputs: Float32Array, count: number): void {
     if (this.training) throw new TypeError(`adapt expected a network built with training: false, so that dropout is off`);
     const stages = this.#stages;
+    /** From which stage on there is work to do, and what all windows are in front of it; at first the windows themselves. */
+    let first = 0;
+    let held: Float32Array | undefined;
     stages.forEach(({ measure }, index) => {
       if (!measure) return;
+      const size = this.#signalBefore(index, 1).length;
+      const holds = !this.#side && index > first && count * size <= HELD_FLOATS; // beside a side branch, one signal is not all there is
+      const next = holds ? new Float32Array(count * size) : undefined;
       measure.begin();
       for (let from = 0; from < count; from += this.batch) {
         const B = Math.min(this.batch, count - from);
-        this.load(inputs, Uint32Array.from({ length: B }, (_, b) => from + b));
-        for (const stage of stages.slice(0, index)) stage.forward(B, NO_DROPOUT);
+        if (held) {
+          const signal = this.#signalBefore(first, B);
+          const at = from * (signal.length / B);
+          signal.set(held.subarray(at, at + signal.length));
+        } else this.load(inputs, Uint32Array.from({ length: B }, (_, b) => from + b));
+        for (const stage of stages.slice(first, index)) stage.forward(B, NO_DROPOUT);
         measure.add(B);
+        next?.set(this.#signalBefore(index, B), from * size);
       }
       measure.end();
+      if (next) [first, held] = [index, next];
     });
+  }
+
+  #signalBefore(index: number, B: number): Float32Array {
+    const { value, steps, features } = index === 0 ? this.#input : this.#stages[index - 1].output;
+    return this.kernels.float32(value, steps * B * features);
   }
 
   /**

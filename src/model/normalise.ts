@@ -6,6 +6,9 @@
  *     batch, inference    by the network's statistics, so that a window's output does not depend on its company
  *     layer               by the step's own, in training and at inference
  *
+ * Of one number, as a vector's feature in a batch of one window, a variance is 0: what comes out is the bias,
+ * and nothing is learnt from it in front of the layer.
+ *
  * No average runs along while training. Parameters move under it, and those of a federation are replaced
  * by an average that no factory has trained; so a model's statistics are a function of its parameters and
  * of windows, measured when they are needed: Network.adapt.

@@ -32,7 +32,7 @@ export interface SensorArrayOptions {
   readonly toleranceS?: number;
   /** A silence of all channels that ends a segment. Default: 60 s or 100 samples of the slowest channel, whichever is longer. */
   readonly pauseS?: number;
-  /** The time, on the scale of the timestamps, that windows are counted from. Default 0. */
+  /** The time, on the scale of the timestamps, that windows are counted from, and the drift of clocks. Default 0, without drift. */
   readonly startS?: number;
 }
 
@@ -145,6 +145,8 @@ export class SensorArray {
   constructor(arena: Memory, options: SensorArrayOptions) {
     const { channels, rateHz, steps, hop = steps, toleranceS = 1, startS = 0 } = options;
     checkChannels(channels, rateHz);
+    const drifting = channels.find(({ clock }) => clock?.driftPpm);
+    if (drifting && options.startS === undefined) throw new RangeError(`"startS" expected the time since which the clock of channel "${drifting.name}" drifts, got none; from 1970 on, 1 ppm would be half an hour`);
     for (const [name, value] of [["steps", steps], ["hop", hop]] as const) {
       if (!(Number.isInteger(value) && value >= 1)) throw new RangeError(`"${name}" expected integer >= 1, got ${value}`);
     }
@@ -163,8 +165,9 @@ export class SensorArray {
     this.pauseS = pauseS;
     this.startS = startS;
     this.#sliceS = SLICE / fastest;
-    const aligners = channels.map((channel) => new ChannelAligner(channel, { arena, rateHz, toleranceS }));
+    const aligners = channels.map((channel) => new ChannelAligner(channel, { rateHz, toleranceS }));
     const behindS = Math.max(...aligners.map(({ lagS }) => lagS)) + this.#sliceS;
+    for (const channel of aligners) channel.open(arena, behindS + steps / rateHz);
     const capacity = Math.ceil((behindS + this.#sliceS) * rateHz) + 2 * Math.max(steps, hop) + SPARE;
     this.#lanes = aligners.map((channel) => new Lane(channel, new Ring(arena, { capacity, window: steps })));
     this.#byName = new Map(this.#lanes.map((lane) => [lane.channel.channel.name, lane]));
@@ -207,8 +210,8 @@ export class SensorArray {
   }
 
   /**
-   * A channel's samples at its own rate, in order, repaired, in the arena's memory: `keepS` seconds and more of
-   * them. `positions` of a window say where it begins; `ring.view` reads it in place, `ring.intact` says that it is still there.
+   * A channel's samples at its own rate, in order, repaired, in the arena's memory; views are of `keepS` seconds at most.
+   * `positions` of a window say where it begins, `ring.pointer` and `ring.view` read it in place, `ring.intact` says that it is still there.
    */
   ring(name: string): Ring {
     return this.#lane(name).channel.ring;

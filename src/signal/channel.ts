@@ -36,7 +36,10 @@ export interface Channel {
   readonly filter?: FilterOptions | "linear";
   /** The same value for longer than this is marked as stuck. Default: 10 s or 100 samples, whichever is longer. */
   readonly stuckS?: number;
-  /** How much of it is kept at its own rate, to be read in place: see `SensorArray.ring`. Default 0. */
+  /**
+   * How much of it is to be read in place at its own rate: at least the duration of a window, or of the longest piece
+   * that is pushed. See `SensorArray.ring`. Default 0.
+   */
   readonly keepS?: number;
 }
 
@@ -79,7 +82,6 @@ const SPACINGS = 32;
 const RATE_TOLERANCE = 0.1;
 
 export interface ChannelOptions {
-  readonly arena: Memory;
   /** The common rate. */
   readonly rateHz: number;
   readonly toleranceS: number;
@@ -88,19 +90,19 @@ export interface ChannelOptions {
 export class ChannelAligner {
   readonly channel: Channel;
   readonly counts: ChannelCounts = { received: 0, accepted: 0, reordered: 0, late: 0, doubled: 0, refused: 0, notANumber: 0, outOfRange: 0, missing: 0, stuck: 0 };
-  /** The settled samples, at the channel's own rate. */
-  readonly ring: Ring;
   readonly filter: Filter;
+  /** The settled samples, at the channel's own rate, and their marks by position modulo the length. */
+  ring!: Ring;
+  #marks!: Uint8Array;
   /** Slots of an empty beginning that the first sample fills. */
   readonly #lead: number;
   readonly #common: number;
   readonly #offset: number;
   readonly #skew: number;
   readonly #stuckSlots: number;
-  /** Samples that wait to be settled, and the marks of settled ones; by slot, modulo their length. */
+  /** Samples that wait to be settled, and their marks; by slot, modulo their length. */
   readonly #values: Float32Array;
   readonly #waiting: Uint8Array;
-  readonly #marks: Uint8Array;
   readonly #block = new Float32Array(BLOCK);
   /** Of the first samples. */
   readonly #times: number[] = [];
@@ -122,8 +124,8 @@ export class ChannelAligner {
   /** The next step to be made. */
   #step = 0;
 
-  constructor(channel: Channel, { arena, rateHz, toleranceS }: ChannelOptions) {
-    const { clock = {}, filter = {}, keepS = 0 } = channel;
+  constructor(channel: Channel, { rateHz, toleranceS }: ChannelOptions) {
+    const { clock = {}, filter = {} } = channel;
     this.channel = channel;
     this.#common = rateHz;
     this.#offset = clock.offsetS ?? 0;
@@ -136,10 +138,16 @@ export class ChannelAligner {
     this.#lead = taps + BRIDGE + tolerance + SLACK;
     this.#values = new Float32Array(this.#lead + tolerance + BRIDGE + SLACK);
     this.#waiting = new Uint8Array(this.#values.length);
-    const kept = Math.ceil(keepS * channel.rateHz);
-    const window = Math.max(taps + BLOCK, kept);
-    this.ring = new Ring(arena, { window, capacity: window + kept + BLOCK });
-    this.#marks = new Uint8Array(this.ring.place.capacity);
+  }
+
+  /** Memory for settled samples; where they are kept, windows come this much later, and it is kept beside. */
+  open(arena: Memory, behindS: number): void {
+    const { keepS = 0, rateHz } = this.channel;
+    const kept = Math.ceil(keepS * rateHz);
+    const window = Math.max(this.filter.taps + BLOCK, kept);
+    const capacity = window + (kept > 0 ? kept + Math.ceil(behindS * rateHz * this.#skew) : 0) + BLOCK;
+    this.ring = new Ring(arena, { window, capacity });
+    this.#marks = new Uint8Array(capacity);
   }
 
   /** Seconds between the time of a step and the time until which all samples must have come for it. */
@@ -284,8 +292,8 @@ export class ChannelAligner {
       if (stuck) this.counts.stuck++;
       this.#mark(slot, stuck ? STUCK : 0);
     } else {
-      const time = this.#timeOf(slot);
-      const missing = mark !== 0 || (time >= from && time <= to);
+      // A channel may begin half a period after the first of all, and end half a period before the last.
+      const missing = mark !== 0 || (this.#timeOf(slot - 0.5) >= from && this.#timeOf(slot + 0.5) <= to);
       if (missing) this.counts.missing++;
       this.#mark(slot, missing ? GAP | mark : 0);
       this.#value = this.#filled(slot);

@@ -16,6 +16,7 @@ import { checkLength } from "./fft.ts";
 import { NOWHERE, ROW_BYTES } from "./lanes.ts";
 import { needsShaft, partsOf, type Column, type Part, type Recipe } from "./recipe.ts";
 import { checkRate, checkSamples } from "./spectrum.ts";
+import type { Windows } from "./window.ts";
 
 export interface WindowShape {
   /** T, samples of a window. */
@@ -114,6 +115,17 @@ export class Features {
       result.set(this.kernels.float32(this.#output, windows * width), first * width);
     }
     return this.#finish(result, shafts);
+  }
+
+  /**
+   * The same windows with features in place of samples, for a spec with input { steps: frames, features: columns.length }.
+   * @throws RangeError for windows of another shape than the plan's, else as `extract`
+   */
+  windows(windows: Windows, options: ExtractOptions = {}): Windows {
+    if (windows.steps !== this.#steps || windows.features !== this.#channels.length) {
+      throw new RangeError(`"windows" expected ${this.#steps} steps of ${this.#channels.length} channels, got ${windows.steps} of ${windows.features}`);
+    }
+    return { ...windows, inputs: this.extract(windows.inputs, windows.count, options), steps: this.frames, features: this.columns.length };
   }
 
   /**

@@ -30,6 +30,8 @@ export interface Recipe {
    * magnitudes of a transform without window, its constant part included, the greatest, its place, and their mean.
    */
   readonly tutorial?: boolean;
+  /** The samples of the frame themselves, so that a network has both. Default false. */
+  readonly samples?: boolean;
 }
 
 export interface SpectrumRecipe {
@@ -105,10 +107,11 @@ export function partsOf(recipe: Recipe, samples: number, kernels: SignalKernels)
   if (envelope) parts.push(envelopePart(envelope, { samples, rateHz }, kernels));
   if (wavelet) parts.push(waveletPart(wavelet, samples, kernels));
   if (tutorial) parts.push(tutorialPart(samples, kernels));
+  if (recipe.samples) parts.push(samplesPart(samples, kernels));
   // Last, since they sort the block.
   const percents = [...(tutorial ? [25, 75] : []), ...(percentiles ?? [])];
   if (percents.length > 0) parts.push(percentilePart(percents, samples, kernels));
-  if (parts.length === 0) throw new RangeError("recipe expected at least one of statistics, percentiles, spectrum, envelope, wavelet, tutorial");
+  if (parts.length === 0) throw new RangeError("recipe expected at least one of statistics, percentiles, spectrum, envelope, wavelet, tutorial, samples");
   return parts;
 }
 
@@ -138,9 +141,17 @@ function percentilePart(percents: readonly number[], samples: number, kernels: S
   return {
     columns: percents.map((percent, n) => ({ name: `p${percent}`, row: rows + ROW_BYTES * n })),
     run(block) {
-      kernels.wasm.sort(block, samples);
+      kernels.wasm.sortRuns(block, samples);
       percents.forEach((percent, n) => kernels.wasm.percentile(rows + ROW_BYTES * n, block, samples, percent));
     },
+  };
+}
+
+function samplesPart(samples: number, kernels: SignalKernels): Part {
+  const rows = kernels.allocate(ROW_BYTES * samples);
+  return {
+    columns: Array.from({ length: samples }, (_, n) => ({ name: `sample ${n}`, row: rows + ROW_BYTES * n })),
+    run: (block) => kernels.float32(rows, 4 * samples).set(kernels.float32(block, 4 * samples)),
   };
 }
 

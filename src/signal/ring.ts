@@ -110,6 +110,12 @@ export class Ring {
     return new RingReader(this, from === "oldest" ? this.tail : this.head);
   }
 
+  /** Byte address of the sample at a position, for kernels of the same memory. */
+  pointer(position: number): number {
+    const { pointer, capacity } = this.place;
+    return pointer + HEADER + 4 * (position % capacity);
+  }
+
   /** The samples from a position on, in place; they must be kept and written. */
   view(position: number, count: number): Float32Array {
     this.#refresh();
@@ -172,7 +178,7 @@ export class RingReader {
    * @throws RangeError for more samples than the ring's window
    */
   read(count: number): RingView | undefined {
-    const { window, pointer, capacity } = this.#ring.place;
+    const { window } = this.#ring.place;
     if (!(Number.isInteger(count) && count >= 1 && count <= window)) {
       throw new RangeError(`"count" expected an integer from 1 to the ring's window of ${window}, got ${count}; make the ring with a longer window`);
     }
@@ -180,7 +186,7 @@ export class RingReader {
     const position = this.#position;
     const lost = this.#lost - this.#reported;
     this.#reported = this.#lost;
-    return { pointer: pointer + HEADER + 4 * (position % capacity), values: this.#ring.view(position, count), position, lost };
+    return { pointer: this.#ring.pointer(position), values: this.#ring.view(position, count), position, lost };
   }
 
   /**

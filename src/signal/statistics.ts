@@ -59,7 +59,7 @@ export function percentiles(x: Float32Array, percents: readonly number[]): Float
   percents.forEach(checkPercent);
   return withBlock(x, (pointer, kernels) => {
     const rows = kernels.allocate(ROW_BYTES * Math.max(1, percents.length));
-    kernels.wasm.sort(pointer, x.length);
+    kernels.wasm.sortRuns(pointer, x.length);
     percents.forEach((percent, row) => kernels.wasm.percentile(rows + ROW_BYTES * row, pointer, x.length, percent));
     return firstLane(kernels, rows, percents.length);
   });

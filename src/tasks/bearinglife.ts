@@ -13,7 +13,7 @@
 import { BEARINGS, RATE_HZ, readPronostia, SAMPLES, type Life } from "../data/pronostia.ts";
 import { log } from "../kernels/elementary.ts";
 import { parseSpec, type ModelSpec } from "../model/spec.ts";
-import { adam } from "../model/trainer.ts";
+import type { Training } from "../model/trainer.ts";
 import { Features } from "../signal/features.ts";
 import { selectWindows, type Windows } from "../signal/window.ts";
 import { linearScores } from "./linear.ts";
@@ -24,9 +24,10 @@ import { halfCosine, type TaskFactory } from "./task.ts";
 /** Where wear is heard first, far above what shaft, imbalance and gears do. */
 const BAND_HZ = [5000, RATE_HZ / 2] as const;
 /** Columns of a row: two of time, two of vibration. */
-const COLUMNS = 4;
+export const COLUMNS = 4;
 const TIME_COLUMNS = 2;
-const ROUNDS = 30;
+/** Two steps of plain gradient descent each, so that the federated model is nearly the centralised one: with many local steps, the few bearings pull apart. */
+const ROUNDS = 300;
 const LAMBDA = 1e-2;
 /** Of life, the least that is read from a prediction where it divides. */
 const LEAST_FRACTION = 0.05;
@@ -44,7 +45,7 @@ export const bearingLife: Study = {
   targets: () => [
     { model: "network", way: "federated", measure: "mae", over: "mean", must: 0.165, stretch: 0.14 },
     { model: "network", way: "centralised", measure: "mae", over: "mean", must: 0.165, stretch: 0.14 },
-    { model: "network", way: "centralised", measure: "mae", over: "worst", must: 0.25 },
+    { model: "network", way: "federated", measure: "mae", over: "worst", must: 0.25 },
   ],
   async cases({ source }) {
     const lives = await readPronostia(source);
@@ -54,12 +55,12 @@ export const bearingLife: Study = {
 };
 
 /** (K,1,4) a row for each snapshot; targets are shares of life, groups the bearings. */
-interface LifeRows extends Windows {
+export interface LifeRows extends Windows {
   /** (K) */
   readonly hours: Float64Array;
 }
 
-function lifeRows({ hours, lifeHours, snapshots }: Life, group: number): LifeRows {
+export function lifeRows({ hours, lifeHours, snapshots }: Life, group: number): LifeRows {
   const features = new Features({ rateHz: RATE_HZ, spectrum: { bandsHz: [BAND_HZ], log: true } }, { steps: SAMPLES, channels: ["acceleration"] });
   const powers = snapshots.map((snapshot) => features.extract(snapshot, 2));
   const inputs = Float32Array.from(powers.flatMap(([horizontal, vertical], at) => [hours[at], log(hours[at] + 0.1), horizontal - powers[0][0], vertical - powers[0][1]]));
@@ -69,7 +70,7 @@ function lifeRows({ hours, lifeHours, snapshots }: Life, group: number): LifeRow
   };
 }
 
-const network = (features: number): ModelSpec => parseSpec({
+export const network = (features: number): ModelSpec => parseSpec({
   input: { steps: 1, features },
   layers: [{ type: "flatten" }, { type: "dense", units: 32, activation: "relu" }, { type: "dropout", rate: 0.2 }],
   head: { type: "regress", unit: "life" },
@@ -86,14 +87,14 @@ function lifeCase(bearing: string, heldOut: number, rows: readonly LifeRows[]): 
       const all = factoriesWithout(heldOut, rows, COLUMNS);
       const time = factoriesWithout(heldOut, rows, TIME_COLUMNS);
       const common = { case: name, seed, pool, build, signal, judgedOn: "all" as const, figures, rounds: ROUNDS };
-      // Absolute error but for the last hundredths: one life that is three times as long must not bend all others.
-      const training = (round: number) => ({ epochs: 10, batch: 400, learningRate: halfCosine(1e-2, 1e-4, round, ROUNDS), optimizer: { ...adam, weightDecay: 1e-2 }, clipNorm: 1, loss: { huberDelta: 0.02 } });
+      // Absolute error but for the last hundredths, whose gradient is a fiftieth: one life that is three times as long must not bend all others.
+      const training = (round: number): Training => ({ epochs: 2, batch: 400, learningRate: halfCosine(10, 0.1, round, ROUNDS), optimizer: { type: "sgd", momentum: 0, weightDecay: 0 }, clipNorm: 1, loss: { huberDelta: 0.02 } });
       const full = await networkScores({ ...common, model: "network", factories: all, spec: network(COLUMNS), training, progress: (share) => progress(share / 2, "network") });
-      const timed = await networkScores({ ...common, model: "network, time alone", factories: time, spec: network(TIME_COLUMNS), training, progress: (share) => progress((1 + share) / 2, "network, time alone") });
+      const timed = await networkScores({ ...common, model: "network, time alone", ways: ["centralised"], factories: time, spec: network(TIME_COLUMNS), training, progress: (share) => progress((1 + share) / 2, "network, time alone") });
       const fullLinear = await linearScores({ ...common, model: "linear", factories: all, spec: linearSpec(COLUMNS), lambdas: [LAMBDA] });
       const timedLinear = await linearScores({ ...common, model: "linear, time alone", factories: time, spec: linearSpec(TIME_COLUMNS), lambdas: [LAMBDA] });
       const half: Score = { case: name, model: "half", way: "rule", factory: ALL, samples: tested.count, figures: figures(new Float32Array(tested.count).fill(0.5)) };
-      const bytes = { network: full.bytes, "network, time alone": timed.bytes, linear: fullLinear.models.bytes, "linear, time alone": timedLinear.models.bytes };
+      const bytes = { network: full.bytes, linear: fullLinear.models.bytes, "linear, time alone": timedLinear.models.bytes };
       // All factories are judged on the one bearing that none has; alone, there is no model of all of them.
       const scores = [full, timed, fullLinear, timedLinear].flatMap(({ scores }) => scores).filter(({ way, factory }) => way !== "solo" || factory !== ALL);
       return { scores: [...scores, half], bytes };
@@ -110,13 +111,13 @@ function factoriesWithout(heldOut: number, rows: readonly LifeRows[], columns: n
 }
 
 /** The first columns of rows. */
-function columnsOf(windows: Windows, columns: number): Windows {
+export function columnsOf(windows: Windows, columns: number): Windows {
   const { inputs, targets, groups, count, features } = windows;
   return { inputs: inputs.filter((_, at) => at % features < columns), targets, groups, count, steps: 1, features: columns };
 }
 
 /** Predictions are read as in [0, 1]. After t hours and at a share f of life, t (1 - f) / f hours are left. */
-function lifeFigures(predictions: Float32Array, { targets, hours, count }: LifeRows): Record<string, number> {
+export function lifeFigures(predictions: Float32Array, { targets, hours, count }: LifeRows): Record<string, number> {
   const lifeHours = hours[count - 1];
   if (predictions.length === 0) return {};
   let mae = 0;

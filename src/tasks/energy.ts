@@ -54,10 +54,10 @@ async function run(record: EnergyRecord, name: string, horizon: number, { seed, 
   const end = Math.floor(TRAIN * record.count);
   const chosen = Math.floor((1 - CHOOSE) * end);
   const common = { case: name, pool, build, signal, figures: figuresOf, intervals: (predictions: Float32Array, windows: TaskWindows) => intervalsOf(predictions, windows, name) };
-  const split = (trainEnd: number) => energyFactories(record, horizon, { train: [0, trainEnd], validation: [chosen, end], test: [end, record.count] });
+  const split = (trainEnd: number, profiles: boolean) => energyFactories(record, horizon, { train: [0, trainEnd], validation: [chosen, end], test: [end, record.count], profiles });
 
-  const { scores: linear, models } = await linearScores({ ...common, model: LINEAR, factories: split(chosen), spec: linearSpec(horizon), refit: true });
-  const factories = split(end);
+  const { scores: linear, models } = await linearScores({ ...common, model: LINEAR, factories: split(chosen, profiled(horizon)), spec: linearSpec(horizon), refit: true });
+  const factories = split(end, false);
   const spec = networkSpec(horizon);
   const network = await networkScores({ ...common, model: NETWORK, factories, spec, seed, rounds: ROUNDS, training, progress });
   const { parameters, scaler, sha256 } = network.federated!;
@@ -74,6 +74,8 @@ export interface Parts {
   readonly train: readonly [number, number];
   readonly validation: readonly [number, number];
   readonly test: readonly [number, number];
+  /** As in LagOptions. */
+  readonly profiles?: boolean;
 }
 
 /**
@@ -84,16 +86,19 @@ export function energyFactories(record: EnergyRecord, horizon: number, parts: Pa
   return Array.from({ length: FACTORIES }, (_, factory) => {
     const windows = ([from, to]: readonly [number, number]) => {
       const rows = Array.from({ length: to - from }, (_, at) => from + at);
-      return lagWindows(record, { horizon, rows: rows.filter((row) => Math.floor(row / (7 * DAY)) % FACTORIES === factory) });
+      return lagWindows(record, { horizon, profiles: parts.profiles, rows: rows.filter((row) => Math.floor(row / (7 * DAY)) % FACTORIES === factory) });
     };
     return { id: `weeks-${factory + 1}`, train: windows(parts.train), validation: windows(parts.validation), test: windows(parts.test) };
   });
 }
 
-const input = (horizon: number) => ({ steps: 1, features: lagColumns(horizon).length });
+const input = (horizon: number, profiles = false) => ({ steps: 1, features: lagColumns(horizon, profiles).length });
 const head = { type: "regress", unit: "kWh", scale: SCALE } as const;
 
-export const linearSpec = (horizon: number): ModelSpec => parseSpec({ input: input(horizon), layers: [{ type: "flatten" }], head });
+/** A day ahead, where the calendar says most, a linear model needs it by kind of day; sooner it gains nothing by that. */
+const profiled = (horizon: number): boolean => horizon === DAY;
+
+export const linearSpec = (horizon: number): ModelSpec => parseSpec({ input: input(horizon, profiled(horizon)), layers: [{ type: "flatten" }], head });
 
 export const networkSpec = (horizon: number): ModelSpec =>
   parseSpec({

@@ -31,7 +31,7 @@ import { turbofan } from "./turbofan.ts";
 /** The second target's cap: of 150, 175 and 180 the one of least error on held-out training engines of FD002 and FD003. */
 const LONG = 175;
 /** Of held-out training engines of FD001 to FD003: 240 more cycles made it worse, without 10 no better. */
-const HISTORY: HistoryOptions = { spans: [30, 10, 60, 120] };
+export const HISTORY: HistoryOptions = { spans: [30, 10, 60, 120] };
 const SQUARES: HistoryOptions = { ...HISTORY, squares: true };
 /** Rows behind which an engine's history is learned from, and every how many of them. */
 const FIRST = 20;
@@ -91,7 +91,7 @@ function casesOf(sets: ReadonlyMap<Subset, Cmapss>): StudyCase[] {
 }
 
 /** A fleet and the set it is of, which says how its rows are to be read. */
-interface Placed extends Fleet {
+export interface Placed extends Fleet {
   readonly data: Cmapss;
 }
 
@@ -146,7 +146,7 @@ function regimesOf({ train, subset, features }: Cmapss): Regimes {
 }
 
 /** For each fleet the scaler of its rows: one for all fleets of a set, agreed on as a federation agrees (tasks/federation.ts). */
-function scalersOf(fleets: readonly Placed[]): Scaler[] {
+export function scalersOf(fleets: readonly Placed[]): Scaler[] {
   const bySet = new Map<Cmapss, Scaler>();
   for (const data of new Set(fleets.map((fleet) => fleet.data))) {
     const parts = fleets.filter((fleet) => fleet.data === data).map(({ train }) => rowsOf(train, data.features));
@@ -180,7 +180,7 @@ const factoriesOf = (fleets: readonly Placed[], scalers: readonly Scaler[]) => {
   };
 };
 
-function factoryOf({ id, data, train, validation, test }: Placed, scaler: Scaler, options: HistoryOptions): TaskFactory {
+export function factoryOf({ id, data, train, validation, test }: Placed, scaler: Scaler, options: HistoryOptions): TaskFactory {
   const windows = (engines: readonly Engine[], last: boolean) => historyWindows(engines, data.features, scaler, options, last);
   return { id, train: windows(train, false), validation: windows(validation, false), test: windows(test, true) };
 }
@@ -209,7 +209,7 @@ function historyWindows(engines: readonly Engine[], columns: number, scaler: Sca
 
 const head = { type: "forecast", outputs: [`cycles up to ${CAP}`, `cycles up to ${LONG}`], unit: "cycles", scale: CAP } as const;
 
-function denseSpec({ features, subset }: Cmapss): ModelSpec {
+export function denseSpec({ features, subset }: Cmapss): ModelSpec {
   return parseSpec({
     input: { steps: 1, features: historyLength(features - (REGIMES[subset] > 1 ? SETTINGS.length : 0), HISTORY) },
     layers: [{ type: "dropout", rate: 0.15 }, { type: "flatten" }, { type: "dense", units: 64 }, { type: "dropout", rate: 0.3 }, { type: "dense", units: 16 }],
@@ -227,7 +227,7 @@ const trainingOf = (factories: number) => (round: number): Training => ({
 });
 
 /** What adds up over engines: their number, squared and absolute errors, and NASA's score. Predictions (N,2). */
-function sumsOf(predictions: Float32Array, rawTargets: Float32Array): Float64Array {
+export function sumsOf(predictions: Float32Array, rawTargets: Float32Array): Float64Array {
   const sums = new Float64Array(5);
   rawTargets.forEach((truth, n) => {
     const clamp = (value: number, cap: number) => Math.min(cap, Math.max(0, value));
@@ -242,7 +242,7 @@ function sumsOf(predictions: Float32Array, rawTargets: Float32Array): Float64Arr
   return sums;
 }
 
-function figuresOf([count, capped, raw, absolute, score]: Float64Array): Record<string, number> {
+export function figuresOf([count, capped, raw, absolute, score]: Float64Array): Record<string, number> {
   return { rmse: Math.sqrt(capped / count), rmseRaw: Math.sqrt(raw / count), mae: absolute / count, score };
 }
 

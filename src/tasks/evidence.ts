@@ -52,6 +52,8 @@ export interface Verdict {
 }
 
 export interface Evidence {
+  /** Those of the study that were taken; the first stands for all. */
+  readonly measures: readonly StudyMeasure[];
   readonly rows: readonly Row[];
   /** Over all cases, one row a model and way; empty where there is one case. */
   readonly mean: readonly Row[];
@@ -64,13 +66,16 @@ export interface Evidence {
 /** Two-sided 95 % quantiles of Student's t for 1 to 10 degrees of freedom; beyond, the normal one is near enough. */
 const STUDENT = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228];
 
-export function evidenceOf(study: Study, subset: string | undefined, units: readonly Unit[]): Evidence {
+export function evidenceOf(whole: Study, subset: string | undefined, units: readonly Unit[]): Evidence {
   const cases = [...new Set(units.map((unit) => unit.case))];
+  const measures = whole.measures.filter(({ name }) => units.some(({ scores }) => scores.some(({ figures }) => name in figures)));
+  const study = { ...whole, measures };
   const rows = cases.flatMap((name) => rowsOf(study, units.filter((unit) => unit.case === name)));
   const models = unique(rows, ({ model, way }) => `${model}\n${way}`);
   const several = cases.length > 1;
   const everyCase = models.map((kind) => rows.filter((row) => row.model === kind.model && row.way === kind.way)).filter((all) => all.length === cases.length);
   return {
+    measures,
     rows,
     mean: several ? everyCase.map((all) => overCases(study, all, "mean of cases", mean)) : [],
     worst: several ? everyCase.map((all) => worstCase(study.measures[0], all)) : [],
@@ -126,7 +131,8 @@ function worstFactory(measure: StudyMeasure, bySeed: readonly (readonly Score[])
     const values = bySeed.flatMap((own) => own.filter((score) => score.factory === factory && measure.name in score.figures).map(({ figures }) => figures[measure.name]));
     return values.length > 0 ? [{ factory, spread: spreadOf(values) }] : [];
   });
-  return factories.length < 2 ? null : worstOf(measure, factories, ({ spread }) => spread.mean);
+  const alike = factories.every(({ spread }) => spread.mean === factories[0].spread.mean); // judged on the same windows by the same model
+  return factories.length < 2 || alike ? null : worstOf(measure, factories, ({ spread }) => spread.mean);
 }
 
 function overCases({ measures }: Study, rows: readonly Row[], title: string, reduce: (values: readonly number[]) => number): Row {

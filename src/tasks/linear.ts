@@ -68,7 +68,7 @@ function inOnePlace(factories: readonly TaskFactory[], options: LinearOptions): 
   const regimes = count > 1 ? mergeClusters(factories.map(({ train }) => clusterSettings(train, settings, count)), settings, count) : undefined;
   const [train, validation] = [concatWindows(factories.map(({ train }) => train)), concatWindows(factories.map(({ validation }) => validation))];
   const scaler = scalerOf(spec, exactSums(train, regimes), regimes);
-  return { ...solve(options, sumsOf(spec, train, scaler), sumsOf(spec, validation, scaler)), scaler };
+  return { ...solve(options, sumsOf(spec, train, scaler), judged(options) ? sumsOf(spec, validation, scaler) : NOTHING), scaler };
 }
 
 /** Every factory is a client; the model is what each of them solves for itself, so it is no message. */
@@ -91,7 +91,7 @@ async function federateLinear(options: LinearOptions): Promise<{ models: LinearM
     const regimes = await agreeOnRegimes(client, factory.train, data, signal);
     const scaler = scalerOf(spec, await client.gatherLong("columns", exactSums(factory.train, regimes), signal), regimes);
     const train = await client.gatherLong("train", sumsOf(spec, factory.train, scaler), signal);
-    const validation = await client.gatherLong("validation", sumsOf(spec, factory.validation, scaler), signal);
+    const validation = judged(options) ? await client.gatherLong("validation", sumsOf(spec, factory.validation, scaler), signal) : NOTHING;
     return { scaler, train, validation };
   });
   try {
@@ -110,6 +110,10 @@ const scalerOf = ({ input: { features } }: ModelSpec, sums: Float64Array, regime
 function sumsOf(spec: ModelSpec, windows: TaskWindows, scaler: Scaler): Float64Array {
   return gramOf(spec, { inputs: scale(windows, scaler), targets: windows.targets, count: windows.count });
 }
+
+/** Whether validation windows are looked at. */
+const judged = ({ lambdas = LAMBDAS, refit = false }: LinearOptions): boolean => lambdas.length !== 1 || refit;
+const NOTHING = new Float64Array(0);
 
 function solve({ spec, lambdas = LAMBDAS, refit = false }: LinearOptions, train: Float64Array, validation: Float64Array): LinearFit {
   const chosen = chooseGram(spec, train, validation, lambdas);

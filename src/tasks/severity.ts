@@ -67,7 +67,7 @@ function widthFactories({ recordings }: Pick<Cwru, "recordings">, heldOut: Width
 }
 
 /** (N,1,3) logarithms of the shares of the whitened envelope's power at the fault orders. */
-function faultPowers(windows: Windows, recordings: Cwru["recordings"]): Windows {
+export function faultPowers(windows: Windows, recordings: Cwru["recordings"]): Windows {
   const shaftHz = Float64Array.from(windows.groups, (group) => recordings[group].shaftHz);
   const powers = transformed(windows, { rateHz: RATE_HZ, envelope: { whiten: true, orders: ORDERS, tolerance: TOLERANCE, relative: true, log: true } }, shaftHz);
   // A flat spectrum has the share 1 over the frequencies at each of them, so that 0 is what noise has at a single one.
@@ -78,14 +78,21 @@ function faultPowers(windows: Windows, recordings: Cwru["recordings"]): Windows 
 /**
  * What a vibration analyst does without data: a ring whose order stands out is at fault; where neither does, it is the ball, whose
  * blows vary as it turns about changing axes and are the weakest (Smith & Randall, Mech. Syst. Signal Process. 64, 2015).
+ * @returns (N,3) one for the fault, zero for the others
  */
+export function evidentFaults({ inputs, count }: Windows): Float32Array {
+  const evident = log(EVIDENT);
+  const votes = new Float32Array(3 * count);
+  for (let n = 0; n < count; n++) {
+    const [, inner, outer] = inputs.subarray(3 * n, 3 * n + 3);
+    const fault: Fault = Math.max(inner, outer) <= evident ? "ball" : inner > outer ? "inner" : "outer";
+    votes[3 * n + FAULTS.indexOf(fault)] = 1;
+  }
+  return votes;
+}
+
 function ruleScore(name: string, factories: readonly TaskFactory[]): Score {
   const test = concatAll(factories.map((factory) => factory.test));
-  const evident = log(EVIDENT);
-  const votes = new Float32Array(test.inputs.length);
-  for (let n = 0; n < test.count; n++) {
-    const [, inner, outer] = test.inputs.subarray(3 * n, 3 * n + 3);
-    votes[3 * n + (Math.max(inner, outer) > evident ? (inner > outer ? 1 : 2) : 0)] = 1;
-  }
+  const votes = evidentFaults(test);
   return { case: name, model: "evident order", way: "rule", factory: ALL, samples: test.count, figures: { ...classFigures(votes, test) }, intervals: recordingIntervals(votes, test) };
 }

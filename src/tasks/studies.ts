@@ -14,8 +14,9 @@ import type { Unit } from "./evidence.ts";
 import type { Pool } from "./pool.ts";
 import { processFault } from "./processfault.ts";
 import type { CaseResult, Study, StudyCase } from "./study.ts";
+import { transferStudy } from "./transferstudy.ts";
 
-export const studies: readonly Study[] = [anomaly, bearing, bearingLife, energy, engineStudy, processFault];
+export const studies: readonly Study[] = [anomaly, bearing, bearingLife, energy, engineStudy, processFault, transferStudy];
 
 export interface StudyOptions {
   readonly seeds: readonly number[];

@@ -82,6 +82,7 @@ describe("readCsv", () => {
     ["a month that is none", "a\n2026-13-01\n", { columns: { a: "timestamp" } }, 't.csv:2: column "a" expected a time such as 2026-11-24 06:30:00 or 2026-11-24T06:30:00.250Z, got "2026-13-01"'],
     ["a column that is not there", "a;b\n1;2\n", { columns: { c: "any" } }, 't.csv:1: expected a column "c", got "a", "b"; is it a file of this data set, and its separator ";"?'],
     ["a name twice", "a,b,a\n", {}, 't.csv:1: columns 1 and 3 are both "a"'],
+    ["a first row without names", "1.5,2\n3,4\n", {}, "t.csv:1: expected names of columns, got numbers only; give header: false, or the first row would be lost"],
     ["nothing", "", {}, "t.csv: the file has no rows"],
     ["a quote that stays open", 'a,b\n1,"2\n3,4\n', {}, "t.csv:2: column 2 expected the quote to be closed, got the end of the file"],
     ["text behind a quote", 'a,b\n1,"2"3\n', {}, 't.csv:2: column 2 expected a separator or the line\'s end behind the closing quote, got "3"'],

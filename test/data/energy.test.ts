@@ -76,6 +76,10 @@ describe("lag windows", () => {
       expect(value("weekday 4")).toBe(1); // 27 September 2018, a Thursday
       expect([value("day off"), value("holiday"), value("day after a holiday"), value("day off now")]).toEqual([0, 0, 1, horizon === DAY ? 1 : 0]);
       expect([targets[0], groups[0]]).toEqual([usage[target], 17]);
+      const profile = lagWindows(record(), { horizon, rows: [target], profiles: true });
+      const names = lagColumns(horizon, true).map(({ name }) => name);
+      const set = names.filter((name, column) => name.startsWith("quarter hour") && profile.inputs[column] === 1);
+      expect([profile.features, set]).toEqual([features + 2 * DAY, ["quarter hour 51 of a workday"]]);
       if (horizon === DAY) continue;
       expect(value("load 3 before now")).toBe(usage[target - horizon - 3]);
       expect(value("mean of 4 until now")).toBeCloseTo(usage.slice(target - horizon - 3, target - horizon + 1).reduce((sum, load) => sum + load) / 4, 4);

@@ -8,9 +8,11 @@ import { windowLength } from "../../src/model/shape.ts";
 import { parseSpec, type ModelSpec, type ModelSpecInput } from "../../src/model/spec.ts";
 import { adam, type Training } from "../../src/model/trainer.ts";
 import { concatWindows, selectWindows, type Windows } from "../../src/signal/window.ts";
+import { loadOnnxRunner } from "../../src/cli/runtime.ts";
+import { differenceOf, encodeArtefact, exportRun } from "../../src/tasks/artefact.ts";
 import { federate } from "../../src/tasks/federation.ts";
 import { inlinePool } from "../../src/tasks/pool.ts";
-import type { TaskFactory } from "../../src/tasks/task.ts";
+import type { TaskData, TaskFactory } from "../../src/tasks/task.ts";
 import { numbers } from "../memory.ts";
 
 /** The architecture that this is for: sequences of spectra, statistics and wavelet energies, joined with raw values. */
@@ -141,20 +143,26 @@ test("windows are chosen and joined with their sides", () => {
   expect(selectWindows(concatWindows([a, b]), [2, 1, 3, 0])).toEqual(windows);
 });
 
-test("factories agree on the side's scaling from shared moments, and learn from both parts", async () => {
+test("factories agree on the side's scaling from shared moments, and export what they learn", async () => {
   const factories: TaskFactory[] = [1, 11].map((seed) => ({ id: `plant-${seed}`, train: windowsOf(60, seed), validation: windowsOf(20, seed + 3), test: windowsOf(30, seed + 6) }));
   const pool = inlinePool();
   const options = {
     factories, spec: parseSpec(spec) as ModelSpec, seed: 1, rounds: 2, training: () => ({ ...training, epochs: 2 }), pool,
     data: { settings: 0, regimes: 1 }, counts: (predictions: Float32Array) => Float64Array.of(predictions.length),
   };
-  const { scaler, test: counts } = await federate(options);
+  const { parameters, sha256, scaler, test: counts } = await federate(options);
   const whole = scalerOf(concatWindows(factories.map(({ train }) => train)));
   for (const [table, expected] of [[scaler, whole], [scaler.side!, whole.side!]]) {
     table.mean[0].forEach((value, column) => expect(value).toBeCloseTo(expected.mean[0][column], 10));
     table.std[0].forEach((value, column) => expect(value).toBeCloseTo(expected.std[0][column], 10));
   }
   expect([...counts.values()].map(([count]) => count)).toEqual([60, 60]);
+  const runOnnx = await loadOnnxRunner();
+  if (runOnnx) {
+    const artefact = { spec: options.spec, build: "simd", parameters, scaler, threshold: 0, sha256, rounds: 2 } as const;
+    const data: TaskData = { factories, heldOut: null, settings: 0, regimes: 1, channels: [], rateHz: null, origin: "a test" };
+    expect(await differenceOf(exportRun(encodeArtefact("side", data, artefact)), artefact, data, pool, runOnnx)).toBeLessThan(1e-5);
+  }
   const bare = factories.map((factory) => ({ ...factory, train: { ...factory.train, side: undefined } }));
   await expect(federate({ ...options, factories: bare })).rejects.toThrow('factory "plant-1": windows expected a side of 24 x 1 values, got none');
   await pool.close();

@@ -38,6 +38,9 @@ export const specs: Record<string, ModelSpecInput> = {
     layers: [lstm(4), { type: "last" }, { type: "repeat" }, lstm(5)],
     side: { input: { steps: 15, features: 1 }, layers: [gru(3), gru(4), { type: "max" }, { type: "dense", units: 2 }] },
   },
+  "quantiles, more than there are outputs": {
+    input: { steps: 8, features: 2 }, head: { type: "forecast", outputs: ["1 h"], unit: "kWh", quantiles: [0.1, 0.5, 0.9] }, layers: [gru(4), dropout(0.1), { type: "last" }],
+  },
   "an encoder and a decoder": {
     input: { steps: 9, features: 3 }, head: { type: "reconstruct" },
     layers: [lstm(5, true), dropout(0.1), { type: "last" }, { type: "dense", units: 2 }, { type: "repeat" }, lstm(4), dropout(0.2)],

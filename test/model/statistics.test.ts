@@ -55,15 +55,21 @@ describe("statistics", () => {
     expect(difference(row("0.normalise.variance"), expected.variance)).toBeLessThan(1e-6);
   });
 
-  test("of each layer are taken behind layers that normalise already: together they are those of one training batch", () => {
+  const beside = parseSpec({
+    input: { steps: 6, features: 1 }, layers: [batch, { type: "lstm", hidden: 3 }, batch, { type: "mean" }, { type: "dense", units: 4 }, batch],
+    side: { input: { steps: 7, features: 2 }, layers: [{ type: "convolution", filters: 3, kernel: 3 }, batch, { type: "activation", kind: "relu" }, batch, { type: "max" }] },
+    head: { type: "regress", unit: "h" },
+  });
+  test.each([["one branch", spec], ["a side branch", beside]])("of each layer are taken behind layers that normalise already: together they are those of one training batch, with %s", (_, of) => {
     const count = 20;
-    const inputs = windows(count, 1, 2, 5);
-    const { network } = adapted(inputs, count);
-    const trained = new Network({ ...spec, layers: spec.layers.map((layer) => (layer.type === "dropout" ? { ...layer, rate: 0 } : layer)) }, { batch: count, training: true });
-    trained.parameters.set(initialParameters(spec, 1));
+    const inputs = windows(count, 1, 2, 5); // 20 numbers each
+    const { network } = adapted(inputs, count, count, of);
+    const trained = new Network({ ...of, layers: of.layers.map((layer) => (layer.type === "dropout" ? { ...layer, rate: 0 } : layer)) }, { batch: count, training: true });
+    trained.parameters.set(initialParameters(of, 1));
     trained.load(inputs, Array.from({ length: count }, (_, n) => n));
     trained.forward(count);
     expect(network.statistics).toEqual(trained.statistics);
+    expect(difference(adapted(inputs, count, 7, of).network.statistics, network.statistics)).toBeLessThan(2e-6);
   });
 
   test("do not depend on the batches in which windows pass, but for rounding", () => {
@@ -71,6 +77,19 @@ describe("statistics", () => {
     const whole = adapted(inputs, 70).network.statistics;
     for (const batch of [1, 7, 32]) expect(difference(adapted(inputs, 70, batch).network.statistics, whole)).toBeLessThan(2e-6);
     expect(adapted(inputs, 70, 32).network.statistics).toEqual(adapted(inputs, 70, 32).network.statistics);
+  });
+
+  test("are the same way taken where there are too many windows to hold what becomes of them", () => {
+    const [count, steps] = [4100, 1024]; // more than 2^24 floats, four features a step
+    const long = parseSpec({ ...classifier([{ type: "activation", kind: "tanh" }, batch, batch, { type: "mean" }]), input: { steps, features: 4 } });
+    const network = new Network(long, { batch: 32, training: false });
+    network.parameters.set(initialParameters(long, 1));
+    const window = numbers(4 * steps, 1, 2);
+    const inputs = new Float32Array(count * window.length);
+    for (let n = 0; n < count; n++) inputs.set(window, n * window.length);
+    network.adapt(inputs, count);
+    const { mean, variance } = batchStatistics(window.map(Math.tanh), steps, 4);
+    expect(difference(network.statistics, [...mean, ...variance, 0, 0, 0, 0, 1, 1, 1, 1])).toBeLessThan(1e-4); // ε takes 2e-5 of the variance
   });
 
   test("make predictions independent of a window's company", () => {

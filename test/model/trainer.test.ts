@@ -69,6 +69,13 @@ describe("trainer", () => {
     expect(fit(trends(150, 1), { epochs: 12, optimizer, learningRate: 0.1 }).loss).toBeLessThan(0.7);
   });
 
+  test("an epoch takes a share of the windows, drawn anew, and all of them by default", () => {
+    const examples = trends(60, 1);
+    expect(fit(examples, { epochs: 2, batch: 8, share: 0.25 })).toMatchObject({ samples: 60, steps: 4 });
+    expect(fit(examples, { share: 1 }).parameters).toEqual(fit(examples).parameters);
+    expect(fit(examples, { epochs: 40, share: 0.2 }).loss).toBeLessThan(fit(examples, { epochs: 1, share: 0.2 }).loss);
+  });
+
   test("refuses examples that are none or of another shape, and a loss that diverges", () => {
     expect(() => fit({ inputs: new Float32Array(0), targets: new Float32Array(0), count: 0 })).toThrow(/at least one window/);
     expect(() => fit({ ...trends(6, 1), count: 7 })).toThrow(/7 windows of 6 x 2/);
@@ -82,6 +89,8 @@ describe("trainer", () => {
     for (const wrong of [3, -1, 0.5, NaN]) expect(() => fit({ inputs, targets: targets.with(4, wrong), count })).toThrow(/target of window 5 expected a class from 0 to 2/);
     const refused: [Partial<Training>, RegExp][] = [
       [{ epochs: 0 }, /"epochs" expected integer >= 1, got 0/],
+      [{ share: 0 }, /"share" expected a number above 0 and at most 1, got 0/],
+      [{ share: NaN }, /"share" expected/],
       [{ batch: 0 }, /"batch" expected integer >= 1, got 0/],
       [{ learningRate: NaN }, /"learningRate" expected a finite number > 0, got NaN/],
       [{ clipNorm: -1 }, /"clipNorm" expected/],

@@ -84,7 +84,7 @@ describe("channels of different rates", () => {
       // Its oscillator gains, so that it samples faster than it says.
       wrong(sampled("b", 100 * (1 + 400e-6), 0, 100, middle)),
     ];
-    const array = make({ channels: [channel("a", 100), channel("b", 100, { clock })], rateHz: 50, steps: 10 });
+    const array = make({ channels: [channel("a", 100), channel("b", 100, { clock })], rateHz: 50, steps: 10, startS: 0 });
     const order = samples.flat().map((sample) => ({ sample, true: sample.name === "b" ? (sample.time - 2.345) / (1 + 400e-6) : sample.time })).sort((a, b) => a.true - b.true);
     const { count, inputs, report } = run(array, order.map(({ sample }) => sample));
     expect(counts(report, "b")).toEqual({ name: "b", received: 10_005, accepted: 10_005 });
@@ -288,6 +288,7 @@ describe("what is not as it should be is marked or refused, and counted", () => 
     ["a rate of 0", () => one({ rateHz: 0 }), 'channel "a": "rateHz" expected from 0.00001 to 1000000 Hz, got 0'],
     ["an empty range", () => one({ range: [3, 3] }), 'channel "a": "range" expected [least, greatest], got [3, 3]'],
     ["a drift that is another rate", () => one({ clock: { driftPpm: 5000 } }), '"driftPpm" expected at most 1000 either way, got 5000; correct its rateHz'],
+    ["a drift since nobody knows when", () => one({ clock: { driftPpm: 5 } }), '"startS" expected the time since which the clock of channel "a" drifts, got none'],
     ["a line where there is aliasing", () => one({ rateHz: 20 }), 'channel "a": "filter" expected a filter against aliasing from 20 to 10 Hz, got "linear"'],
     ["no steps", () => one({}, { steps: 0 }), '"steps" expected integer >= 1, got 0'],
     ["half a hop", () => one({}, { hop: 0.5 }), '"hop" expected integer >= 1, got 0.5'],

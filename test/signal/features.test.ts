@@ -97,10 +97,23 @@ describe("features", () => {
     expect(features.columns.slice(-4)).toEqual(["x.wavelet.band 0", "x.wavelet.band 1", "x.wavelet.band 2", "x.wavelet.band 3"]);
   });
 
+  test("of windows are windows again, of sequences of features, samples beside them where they are wanted", () => {
+    const [T, samples, C] = [60, 20, 2], inputs = numbers(2 * T * C, 1);
+    const windows = { inputs, targets: Float32Array.of(3, 4), groups: Int32Array.of(7, 8), count: 2, steps: T, features: C };
+    const features = new Features({ rateHz, statistics: ["max"], percentiles: [0], samples: true, frame: { samples } }, { steps: T, channels: ["a", "b"] });
+    const { inputs: rows, ...rest } = features.windows(windows);
+    expect(rest).toEqual({ targets: windows.targets, groups: windows.groups, count: 2, steps: 3, features: C * (samples + 2) });
+    for (let row = 0; row < 2 * 3 * C; row++) {
+      const x = channel(inputs, Math.floor(row / 3 / C), row % C, C, (Math.floor(row / C) % 3) * samples, samples, T);
+      expect(rows.subarray(row * (samples + 2), (row + 1) * (samples + 2))).toEqual(Float32Array.of(Math.max(...x), ...x, Math.min(...x)));
+    }
+    expect(() => features.windows({ ...windows, features: 3 })).toThrow('"windows" expected 60 steps of 2 channels, got 60 of 3');
+  });
+
   const shape = { steps: 100, channels: ["x"] };
   test("refuse what cannot be, naming the place and a remedy", () => {
     const refused = (recipe: object, window: object = shape) => expect(() => new Features({ rateHz, ...recipe } as Recipe, { ...shape, ...window }));
-    refused({}).toThrow("recipe expected at least one of statistics, percentiles, spectrum, envelope, wavelet, tutorial");
+    refused({}).toThrow("recipe expected at least one of statistics, percentiles, spectrum, envelope, wavelet, tutorial, samples");
     refused({ rateHz: 0, tutorial: true }).toThrow('"rateHz" expected a number above 0, got 0');
     refused({ statistics: ["median"] }).toThrow('"statistics" expected some of mean, std, rms, min, max, peak, crest, skewness, kurtosis, crossings, got "median"');
     refused({ percentiles: [101] }).toThrow("percentile expected a number from 0 to 100, got 101");

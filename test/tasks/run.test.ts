@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import type { RegressionMetrics } from "../../src/model/metrics.ts";
 import { decodeCheckpoint } from "../../src/model/checkpoint.ts";
+import { parseSpec } from "../../src/model/spec.ts";
 import { inspectOnnx } from "../../src/onnx/inspect.ts";
 import { inlinePool } from "../../src/tasks/pool.ts";
-import { checkFactories, evaluateRun, exportRun, resolve, run, type ProgressEvent, type RunOptions } from "../../src/tasks/run.ts";
+import { checkFactories, evaluateRun, exportRun, resolve, run, type OnnxRunner, type ProgressEvent, type RunOptions } from "../../src/tasks/run.ts";
 import { memorySource, turbofanFiles } from "./sources.ts";
 
 const options: RunOptions = { task: "turbofan", seed: 3, compare: false, factories: 2, rounds: 2, localEpochs: 1, batch: 16 };
@@ -103,6 +104,32 @@ describe("run", () => {
         },
       });
       expect(summary.onnx.maxAbsDifference).toBeLessThanOrEqual(1e-5);
+    }
+  });
+
+  test("of a model that normalises over batches compares, resumes, evaluates and exports, each factory with its own statistics", async () => {
+    const { InferenceSession, Tensor } = await import("onnxruntime-node");
+    const plain = await resolve({ ...options, compare: true }, source);
+    const { input, head } = plain.config.spec;
+    const layers = [{ type: "convolution", filters: 4, kernel: 3 }, { type: "normalise", kind: "batch" }, { type: "activation", kind: "relu" }, { type: "mean" }];
+    const prepared = { ...plain, config: { ...plain.config, spec: parseSpec({ input, head, layers }) } };
+    const events: ProgressEvent[] = [];
+    const runOnnx: OnnxRunner = async (model, inputs, shape) => {
+      const results = await (await InferenceSession.create(model)).run({ sensors: new Tensor("float32", inputs, shape) });
+      return results.value.data as Float32Array;
+    };
+    const hooks = { pool: inlinePool(), runOnnx, onProgress: (event: ProgressEvent) => void events.push(event) };
+    const whole = await run(prepared, hooks);
+    expect(whole.summary.onnx.maxAbsDifference).toBeLessThanOrEqual(1e-5);
+    const { statistics, metadata } = decodeCheckpoint(whole.checkpoint);
+    expect([statistics?.length, metadata.adaptedTo]).toEqual([8, prepared.data.factories[0].id]);
+    expect((await evaluateRun(whole.checkpoint, prepared.config, source, inlinePool())).metrics).toEqual(whole.summary.metrics.federated);
+    for (const event of events) {
+      if (event.kind !== "round") continue;
+      expect(decodeCheckpoint(event.checkpoint).statistics).toBeUndefined(); // nobody's, until somebody uses it
+      const { summary, checkpoint } = await run(prepared, { ...hooks, onProgress: undefined, resume: { round: event.record.round, checkpoint: event.checkpoint, bytes: event.record.bytes } });
+      expect(checkpoint).toEqual(whole.checkpoint);
+      expect({ ...summary, wallSeconds: 0 }).toEqual({ ...whole.summary, wallSeconds: 0 });
     }
   });
 
