@@ -35,12 +35,13 @@ describe("study process-fault", () => {
     const [first, second] = [cases[0], cases[1]].map((one) => one.run({ seed: 1, pool, build: "simd", progress() {} }));
     const of = ({ scores }: CaseResult, way: string) => scores.filter((score) => score.way === way).map(({ model, figures }) => ({ model, figures }));
     for (const result of [await first, await second]) {
-      expect(of(result, "federated")).toEqual(of(result, "centralised"));
-      expect(of(result, "federated").map(({ model }) => model)).toEqual(["PCA", "CVA", "CVA + EWMA"]);
+      const [federated, centralised] = [of(result, "federated"), of(result, "centralised")];
+      expect(federated.map(({ model }) => model)).toEqual(["PCA", "CVA", "CVA + EWMA", "autoencoder + EWMA"]);
+      expect(federated.slice(0, 3)).toEqual(centralised.slice(0, 3));
       expect(result.scores.filter(({ way }) => way === "solo")).toHaveLength(15);
       for (const { way, factory } of result.scores) expect(factory === ALL).toBe(way !== "solo");
     }
-    for (const { model, figures } of of(await first, "federated")) {
+    for (const { model, figures } of of(await first, "federated").slice(0, 3)) {
       expect(figures.detection, model).toBeGreaterThan(0.85);
       expect(of(await second, "federated").find((other) => other.model === model)!.figures.detection, model).toBeLessThan(0.5);
       const alone = of(await first, "solo").find((other) => other.model === model)!;
