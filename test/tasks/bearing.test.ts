@@ -1,15 +1,17 @@
 /** The parts of the two bearing studies, on signals that are made here; their tables are in docs/. */
+import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
-import { BEARING, CLASSES, FAULTS, RATE_HZ, type Fault, type Recording } from "../../src/data/cwru.ts";
-import { recordingWindows } from "../../src/data/cwru.ts";
-import { SAMPLES as SNAPSHOT, type Life } from "../../src/data/pronostia.ts";
+import { BEARING, CLASSES, FAULTS, RATE_HZ, recordingWindows, type Fault, type Recording } from "../../src/data/cwru.ts";
+import { BEARINGS, SAMPLES as SNAPSHOT, type Life } from "../../src/data/pronostia.ts";
 import { random } from "../../src/kernels/random.ts";
 import { layoutOf } from "../../src/model/layout.ts";
 import { faultOrders } from "../../src/signal/bearing.ts";
 import { bearing } from "../../src/tasks/bearing.ts";
 import { bearingLife, lifeRows } from "../../src/tasks/bearinglife.ts";
+import { inlinePool } from "../../src/tasks/pool.ts";
 import { evidentFaults, faultPowers } from "../../src/tasks/severity.ts";
 import { bandPowers, classFigures, convolutional, recordingIntervals } from "../../src/tasks/vibration.ts";
+import { tar } from "../data/archive.ts";
 
 const orders = faultOrders(BEARING);
 const STRIKES: Record<Fault, number> = { ball: 2 * orders.bsf, inner: orders.bpfi, outer: orders.bpfo };
@@ -105,5 +107,34 @@ describe("rows of a bearing's life", () => {
     const every = lifeRows(life, 0);
     const some = lifeRows({ ...life, hours: life.hours.filter((_, at) => at !== 1), snapshots: life.snapshots.filter((_, at) => at !== 1) }, 0);
     expect([...some.inputs]).toEqual([...every.inputs].filter((_, at) => Math.floor(at / 4) !== 1));
+  });
+});
+
+describe("bearing-life", () => {
+  /** Lives of different length whose high frequencies grow with the share that is over. */
+  const archiveOf = (bearing: string) => {
+    const { normal } = random(1, bearing);
+    const last = 300 + 100 * BEARINGS.indexOf(bearing);
+    return tar([0, 0.2, 0.4, 0.6, 0.8, 1].map((share) => {
+      const g = (t: number) => (0.1 * normal() + 0.05 * Math.exp(3 * share) * Math.sin(1.7 * t)).toFixed(3);
+      const rows = Array.from({ length: SNAPSHOT }, (_, t) => `1,2,3,${Math.round((t * 1e6) / 25_600)},${g(t)},${g(t)}`);
+      return { path: `acc_${String(1 + Math.round(share * last)).padStart(5, "0")}.csv`, bytes: new TextEncoder().encode(rows.join("\n")) };
+    }));
+  };
+
+  it("learns wear that all bearings share, federated as well as in one place, and better than from time alone", { timeout: 60_000 }, async () => {
+    const source = async (path: string) => {
+      const bearing = /Bearing(\d_\d)\.tar\.gz$/.exec(path)?.[1];
+      return bearing === undefined ? undefined : gzipSync(archiveOf(bearing), { level: 1 });
+    };
+    const cases = await bearingLife.cases({ source, subset: undefined });
+    expect(cases.map(({ name }) => name)).toEqual(BEARINGS.map((bearing) => `bearing ${bearing} held out`));
+    const { scores } = await cases[5].run({ seed: 1, pool: inlinePool(), build: "simd", progress: () => {} });
+    const mae = (model: string, way: string) => scores.find((score) => score.model === model && score.way === way && score.factory === "all")!.figures.mae;
+    expect(mae("network", "federated")).toBeLessThan(0.15);
+    expect(Math.abs(mae("network", "federated") - mae("network", "centralised"))).toBeLessThan(0.05);
+    expect(mae("linear", "federated")).toBe(mae("linear", "centralised"));
+    expect(mae("network", "federated")).toBeLessThan(mae("network, time alone", "centralised"));
+    expect(mae("half", "rule")).toBeCloseTo(0.3, 6);
   });
 });
