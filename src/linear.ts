@@ -9,10 +9,18 @@
  */
 
 // Sums of products of scaled windows, and what is solved from them
-export { chooseGram, gramLength, gramOf, isLinear, LAMBDAS, mergeGrams, solveGram, squaredError, type LinearFit } from "./model/gram.ts";
+export {
+  chooseGram, covarianceOf, gramLength, gramOf, isLinear, LAMBDAS, mergeGrams, solveGram, squaredError, type Covariance, type LinearFit,
+} from "./model/gram.ts";
 
 // The scaler from sums that are exact, too
 export { exactLength, exactSums, momentsOfSums } from "./data/exact.ts";
 
 // Solo, federated and centralised, over the protocol
 export { fitLinear, type LinearModel, type LinearModels, type LinearOptions } from "./tasks/linear.ts";
+
+// Fault detection without labels: variates from second moments, control charts, alarm limits of held-out scores, and how good it all is
+export { canonicalVariates, columnsOf, principalComponents, project, type Projection } from "./model/projection.ts";
+export { smoothedSquares, trailingMean } from "./model/chart.ts";
+export { limitOf, mergeTails, tailOf, tailSize, type Limit, type Tail } from "./model/limit.ts";
+export { detectionCounts, detectionMetrics, type DetectionMetrics, type DetectionOptions } from "./model/detection.ts";
