@@ -121,7 +121,7 @@ export const bearing: Study = {
     { name: "accuracy", title: "accuracy", meaning: "windows whose class is named right", unit: "%", digits: 1, better: "higher" },
     { name: "macroF1", title: "macro-F1", meaning: "mean over the classes of their F1", unit: "%", digits: 1, better: "higher" },
   ],
-  linear: ["FFT + linear", "fault orders", "fault orders, least squares"],
+  linear: ["FFT + linear", "fault orders, least squares"],
   targets: (subset = SUBSETS[0]) => TARGETS[subset as (typeof SUBSETS)[number]],
   async cases({ source, subset = SUBSETS[0] }) {
     const cwru = await readCwru(source);
