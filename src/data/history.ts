@@ -7,7 +7,9 @@
  *     a span of w rows ending now, s = -(w-1)/2 … (w-1)/2:
  *     level = Σ x / w        trend = w Σ s x / Σ s²        (least squares' slope times the span)
  *
- * The first span also gives the mean of its last 5 rows and the last row. Nothing looks ahead.
+ * The first span also gives the mean of its last 5 rows and the last row. Nothing looks ahead. A reading
+ * farther than 6 from 0 counts as that far: a sensor that hardly ever moves would else outweigh all others
+ * on the day it does.
  */
 
 export interface HistoryOptions {
@@ -20,6 +22,8 @@ export interface HistoryOptions {
 /** Rows behind which age counts as no more than this. */
 const OLDEST = 300;
 const RECENT = 5;
+/** In standard deviations, since rows are scaled. */
+const FARTHEST = 6;
 
 /** How many features a history of so many sensors has. */
 export function historyLength(sensors: number, { spans, squares = false }: HistoryOptions): number {
@@ -53,7 +57,7 @@ export function historyFeatures(rows: Float32Array, sensors: number, ends: reado
         features[at + sensors + sensor] = trend;
         if (index > 0) continue;
         features[at + 2 * sensors + sensor] = levelAndTrend(rows, sensors, sensor, end, RECENT).level;
-        features[at + 3 * sensors + sensor] = rows[(end - 1) * sensors + sensor];
+        features[at + 3 * sensors + sensor] = limited(rows[(end - 1) * sensors + sensor]);
       }
       at += (index === 0 ? 4 : 2) * sensors;
     });
@@ -63,13 +67,15 @@ export function historyFeatures(rows: Float32Array, sensors: number, ends: reado
   return features;
 }
 
+const limited = (x: number): number => Math.min(FARTHEST, Math.max(-FARTHEST, x));
+
 function levelAndTrend(rows: Float32Array, sensors: number, sensor: number, end: number, span: number): { level: number; trend: number } {
   const middle = (span - 1) / 2;
   let sum = 0;
   let slope = 0;
   let squares = 0;
   for (let row = 0; row < span; row++) {
-    const x = rows[Math.max(0, end - span + row) * sensors + sensor];
+    const x = limited(rows[Math.max(0, end - span + row) * sensors + sensor]);
     sum += x;
     slope += (row - middle) * x;
     squares += (row - middle) * (row - middle);

@@ -47,18 +47,25 @@ export async function readParquet(source: Source, path: string, options: Parquet
 }
 
 /** @throws RangeError naming the file, and the column where it is one */
-export async function parseParquet(bytes: Uint8Array, path: string, { columns, limits }: ParquetOptions = {}): Promise<Records> {
+export async function parseParquet(bytes: Uint8Array, path: string, options: ParquetOptions = {}): Promise<Records> {
+  try {
+    return await parse(bytes, path, options);
+  } catch (error) {
+    // What a damaged file makes hyparquet throw, or leave out where its types say that it is there.
+    throw error instanceof RangeError && error.message.startsWith(path) ? error : notWhole(path, error);
+  }
+}
+
+async function parse(bytes: Uint8Array, path: string, { columns, limits }: ParquetOptions): Promise<Records> {
   const most = { ...LIMITS, ...limits };
   if (bytes.length > most.bytes) throw new RangeError(`${path}: expected at most ${most.bytes} bytes, got ${bytes.length}; give limits: { bytes } if this is the right file`);
   checkFrame(bytes, path);
   const { parquetMetadata, parquetRead, snappyUncompress } = await import("hyparquet");
-  const metadata = damaged(path, () => {
-    const footer = new DataView(bytes.buffer, bytes.byteOffset + bytes.length - 8).getUint32(0, true);
-    new Compact(bytes, bytes.length - 8 - footer, bytes.length - 8).struct();
-    return parquetMetadata(bytes, { geoparquet: false, parsers: TIMES });
-  });
+  const footer = new DataView(bytes.buffer, bytes.byteOffset + bytes.length - 8).getUint32(0, true);
+  new Compact(bytes, bytes.length - 8 - footer, bytes.length - 8).struct();
+  const metadata = parquetMetadata(bytes, { geoparquet: false, parsers: TIMES });
   const elements = flatColumns(metadata, path, columns);
-  const rows = damaged(path, () => metadata.row_groups.reduce((sum, { num_rows }) => sum + Number(num_rows), 0));
+  const rows = metadata.row_groups.reduce((sum, { num_rows }) => sum + Number(num_rows), 0);
   if (!(rows >= 0 && rows <= most.rows && rows * elements.length <= most.cells)) {
     throw new RangeError(`${path}: expected at most ${most.rows} rows and ${most.cells} cells, got ${rows} rows of ${elements.length} columns; name the columns you need, or give limits: { rows, cells }`);
   }
@@ -83,7 +90,7 @@ export async function parseParquet(bytes: Uint8Array, path: string, { columns, l
         failures.push(error);
       }
     },
-  }).catch((error: unknown) => { throw notWhole(path, error); });
+  });
   await Promise.resolve();
   if (failures.length > 0) throw failures[0];
   return { path, rows, columns: builders.map((builder) => builder.column()) };
@@ -128,20 +135,16 @@ function checkColumn(bytes: Uint8Array, path: string, group: RowGroup, element: 
   if (type !== element.type) throw new RangeError(`${place}: expected values of ${element.type}, got ${type}; get the file again`);
   if (codec !== "SNAPPY" && codec !== "UNCOMPRESSED") throw new RangeError(`${place}: compression expected Snappy or none, got ${codec}; write the file with compression="snappy"`);
   const from = Number(dictionary_page_offset || data_page_offset);
-  damaged(place, () => checkChunk(bytes, {
-    from, to: from + Number(total_compressed_size), rows: Number(group.num_rows), optional: element.repetition_type !== "REQUIRED", boolean: type === "BOOLEAN",
-    decompress: codec === "SNAPPY" ? decompress : undefined, maxPage,
-  }));
-}
-
-/** What a damaged file makes hyparquet throw, as the file's error. */
-function damaged<Result>(place: string, read: () => Result): Result {
   try {
-    return read();
+    checkChunk(bytes, {
+      from, to: from + Number(total_compressed_size), rows: Number(group.num_rows), optional: element.repetition_type !== "REQUIRED", boolean: type === "BOOLEAN",
+      decompress: codec === "SNAPPY" ? decompress : undefined, maxPage,
+    });
   } catch (error) {
     throw notWhole(place, error);
   }
 }
+
 const notWhole = (place: string, error: unknown) => new RangeError(`${place}: not a whole Parquet file, or of another form (${error instanceof Error ? error.message : String(error)}); get it again`, { cause: error });
 
 class Builder {

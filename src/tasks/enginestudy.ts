@@ -118,7 +118,7 @@ async function runCase(name: string, fleets: readonly Placed[], lstm: Cmapss | u
   const trained = await networkScores({ ...dense, factories: together(HISTORY), ways: ["federated", "centralised"] });
   scores.push(...trained.scores);
   bytes[dense.model] = trained.bytes;
-  const straight = { model: "linear, history", spec: linearSpec(fleets[0].data), pool, build, signal, figures, intervals, case: name, judgedOn } as const;
+  const straight = { model: "linear, history", spec: linearSpec(fleets[0].data), scaled: true, pool, build, signal, figures, intervals, case: name, judgedOn } as const;
   const exact = await linearScores({ ...straight, factories: together(SQUARES) });
   scores.push(...exact.scores.filter(({ way }) => way !== "solo"));
   bytes[straight.model] = exact.models.bytes;

@@ -32,6 +32,8 @@ export interface LinearOptions {
   readonly spec: ModelSpec;
   /** Settings and regimes of the raw rows. Default: none. */
   readonly data?: Pick<TaskData, "settings" | "regimes">;
+  /** The windows' columns are of like spread already, and are taken as they are. Default: each is scaled by its own. */
+  readonly scaled?: boolean;
   /** Penalties to choose from, LAMBDAS unless given. */
   readonly lambdas?: readonly number[];
   /** Solve again with training and validation windows together once the penalty is chosen. Default false. */
@@ -67,7 +69,7 @@ function inOnePlace(factories: readonly TaskFactory[], options: LinearOptions): 
   const { spec, data: { settings, regimes: count } = NO_REGIMES } = options;
   const regimes = count > 1 ? mergeClusters(factories.map(({ train }) => clusterSettings(train, settings, count)), settings, count) : undefined;
   const [train, validation] = [concatWindows(factories.map(({ train }) => train)), concatWindows(factories.map(({ validation }) => validation))];
-  const scaler = scalerOf(spec, exactSums(train, regimes), regimes);
+  const scaler = options.scaled ? unscaled(spec) : scalerOf(spec, exactSums(train, regimes), regimes);
   return { ...solve(options, sumsOf(spec, train, scaler), judged(options) ? sumsOf(spec, validation, scaler) : NOTHING), scaler };
 }
 
@@ -87,11 +89,12 @@ async function federateLinear(options: LinearOptions): Promise<{ models: LinearM
   const ending = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, ending.signal]) : ending.signal;
   const parties = factories.map(async (factory) => {
+    const own = AbortSignal.any([signal]); // as in tasks/federation.ts
     const client = new FactoryClient({ id: factory.id, exchange, learner: new Solver(parameters, factory.train.count), fingerprint });
-    const regimes = await agreeOnRegimes(client, factory.train, data, signal);
-    const scaler = scalerOf(spec, await client.gatherLong("columns", exactSums(factory.train, regimes), signal), regimes);
-    const train = await client.gatherLong("train", sumsOf(spec, factory.train, scaler), signal);
-    const validation = judged(options) ? await client.gatherLong("validation", sumsOf(spec, factory.validation, scaler), signal) : NOTHING;
+    const regimes = await agreeOnRegimes(client, factory.train, data, own);
+    const scaler = options.scaled ? unscaled(spec) : scalerOf(spec, await client.gatherLong("columns", exactSums(factory.train, regimes), own), regimes);
+    const train = await client.gatherLong("train", sumsOf(spec, factory.train, scaler), own);
+    const validation = judged(options) ? await client.gatherLong("validation", sumsOf(spec, factory.validation, scaler), own) : NOTHING;
     return { scaler, train, validation };
   });
   try {
@@ -106,6 +109,10 @@ async function federateLinear(options: LinearOptions): Promise<{ models: LinearM
 
 const scalerOf = ({ input: { features } }: ModelSpec, sums: Float64Array, regimes: Regimes | undefined): Scaler =>
   scalerFromMoments(momentsOfSums(sums, features), features, regimes);
+
+function unscaled({ input: { features } }: ModelSpec): Scaler {
+  return { mean: [new Array<number>(features).fill(0)], std: [new Array<number>(features).fill(1)] };
+}
 
 function sumsOf(spec: ModelSpec, windows: TaskWindows, scaler: Scaler): Float64Array {
   return gramOf(spec, { inputs: scale(windows, scaler), targets: windows.targets, count: windows.count });

@@ -3,14 +3,14 @@ import { historyFeatures, historyLength, historyNames } from "../../src/data/his
 
 describe("history", () => {
   test("level and trend of a straight line are its middle and its rise over the span", () => {
-    const rows = Float32Array.from({ length: 40 }, (_, row) => 3 + 0.5 * row);
+    const rows = Float32Array.from({ length: 40 }, (_, row) => -5 + 0.25 * row);
     const [level, trend, recent, last, longLevel, longTrend, age] = historyFeatures(rows, 1, [40], { spans: [11, 21] });
-    expect(level).toBeCloseTo(3 + 0.5 * 34, 5);
-    expect(trend).toBeCloseTo(11 * 0.5, 5);
-    expect(recent).toBeCloseTo(3 + 0.5 * 37, 5);
-    expect(last).toBe(3 + 0.5 * 39);
-    expect(longLevel).toBeCloseTo(3 + 0.5 * 29, 5);
-    expect(longTrend).toBeCloseTo(21 * 0.5, 5);
+    expect(level).toBeCloseTo(-5 + 0.25 * 34, 5);
+    expect(trend).toBeCloseTo(11 * 0.25, 5);
+    expect(recent).toBeCloseTo(-5 + 0.25 * 37, 5);
+    expect(last).toBe(-5 + 0.25 * 39);
+    expect(longLevel).toBeCloseTo(-5 + 0.25 * 29, 5);
+    expect(longTrend).toBeCloseTo(21 * 0.25, 5);
     expect(age).toBeCloseTo(0.4, 6);
   });
 
@@ -26,6 +26,11 @@ describe("history", () => {
     const short = historyFeatures(Float32Array.of(1, 2, 4, 8), 2, [2], { spans: [4] });
     const filled = historyFeatures(Float32Array.of(1, 2, 1, 2, 1, 2, 4, 8), 2, [4], { spans: [4] });
     expect(short.slice(0, -1)).toEqual(filled.slice(0, -1));
+  });
+
+  test("a reading far out counts as 6 standard deviations", () => {
+    const rows = Float32Array.of(0, 0, -1000, 1e30);
+    expect([...historyFeatures(rows, 1, [3, 4], { spans: [2] })]).toEqual([...historyFeatures(Float32Array.of(0, 0, -6, 6), 1, [3, 4], { spans: [2] })]);
   });
 
   test("squares follow the features they are of, and the length is as said", () => {
