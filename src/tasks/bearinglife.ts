@@ -27,7 +27,7 @@ const BAND_HZ = [5000, RATE_HZ / 2] as const;
 export const COLUMNS = 4;
 const TIME_COLUMNS = 2;
 /** One step of plain gradient descent each, so that the federated model is the centralised one but for rounding and dropout: two already pull the bearings apart. */
-const ROUNDS = 600;
+export const ROUNDS = 600;
 const LAMBDA = 1e-2;
 /** Of life, the least that is read from a prediction where it divides. */
 const LEAST_FRACTION = 0.05;
@@ -75,6 +75,10 @@ export const network = (features: number): ModelSpec => parseSpec({
   layers: [{ type: "flatten" }, { type: "dense", units: 32, activation: "relu" }, { type: "dropout", rate: 0.2 }],
   head: { type: "regress", unit: "life" },
 });
+/** Absolute error but for the last hundredths, whose gradient is a fiftieth: one life that is three times as long must not bend all others. */
+export const training = (round: number): Training => ({
+  epochs: 1, batch: 400, learningRate: halfCosine(10, 0.1, round, ROUNDS), optimizer: { type: "sgd", momentum: 0, weightDecay: 0 }, clipNorm: 1, loss: { huberDelta: 0.02 },
+});
 const linearSpec = (features: number): ModelSpec => parseSpec({ input: { steps: 1, features }, layers: [{ type: "flatten" }], head: { type: "regress", unit: "life" } });
 
 function lifeCase(bearing: string, heldOut: number, rows: readonly LifeRows[]): StudyCase {
@@ -87,8 +91,6 @@ function lifeCase(bearing: string, heldOut: number, rows: readonly LifeRows[]): 
       const all = factoriesWithout(heldOut, rows, COLUMNS);
       const time = factoriesWithout(heldOut, rows, TIME_COLUMNS);
       const common = { case: name, seed, pool, build, signal, judgedOn: "all" as const, figures, rounds: ROUNDS };
-      // Absolute error but for the last hundredths, whose gradient is a fiftieth: one life that is three times as long must not bend all others.
-      const training = (round: number): Training => ({ epochs: 1, batch: 400, learningRate: halfCosine(10, 0.1, round, ROUNDS), optimizer: { type: "sgd", momentum: 0, weightDecay: 0 }, clipNorm: 1, loss: { huberDelta: 0.02 } });
       const full = await networkScores({ ...common, model: "network", factories: all, spec: network(COLUMNS), training, progress: (share) => progress(share / 2, "network") });
       const timed = await networkScores({ ...common, model: "network, time alone", ways: ["centralised"], factories: time, spec: network(TIME_COLUMNS), training, progress: (share) => progress((1 + share) / 2, "network, time alone") });
       const fullLinear = await linearScores({ ...common, model: "linear", factories: all, spec: linearSpec(COLUMNS), lambdas: [LAMBDA] });

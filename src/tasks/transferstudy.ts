@@ -21,7 +21,7 @@ import type { ModelSpec } from "../model/spec.ts";
 import { adam, type Training } from "../model/trainer.ts";
 import { concatWindows, selectWindows } from "../signal/window.ts";
 import { partsOf } from "./bearing.ts";
-import { COLUMNS, columnsOf, lifeFigures, lifeRows, network as lifeNetwork } from "./bearinglife.ts";
+import { COLUMNS, columnsOf, lifeFigures, lifeRows, network as lifeNetwork, ROUNDS as LIFE_ROUNDS, training as lifeTraining } from "./bearinglife.ts";
 import { denseSpec, factoryOf, figuresOf, HISTORY, scalersOf, sumsOf } from "./enginestudy.ts";
 import { federate } from "./federation.ts";
 import { networkScores, type NetworkScoring } from "./network.ts";
@@ -107,8 +107,8 @@ const MOVES: Readonly<Record<Subset, (source: StudyData["source"]) => Promise<Mo
     const none = selectWindows(windows("1_1"), []);
     return [["3_1", "3_2"], ["3_2", "3_1"]].flatMap(([tested, labelled]) => [0, 1].map((count): Move => ({
       name: `bearing ${tested}, ${count === 0 ? "no other" : "one other"} of its condition known`,
-      spec: lifeNetwork(COLUMNS), first: 1, rounds: 30, adaptive: false,
-      training: (round) => ({ epochs: 10, batch: 400, learningRate: halfCosine(1e-2, 1e-4, round, 30), optimizer: { ...adam, weightDecay: 1e-2 }, clipNorm: 1, loss: { huberDelta: 0.02 } }),
+      spec: lifeNetwork(COLUMNS), first: 1, rounds: LIFE_ROUNDS, adaptive: false,
+      training: lifeTraining,
       known: () => ({ id: "condition-1", train: concatWindows([windows("1_1"), windows("1_2")]), validation: none, test: none }),
       plant: () => ({ id: "plant", train: count === 0 ? none : windows(labelled), validation: none, test: windows(tested) }),
       figures: (predictions): Record<string, number> => (predictions.length === 0 ? {} : { mae: lifeFigures(predictions, rows.get(tested)!).mae }),

@@ -9,6 +9,7 @@ export function memorySource(files: Record<string, string>): Source {
 /** C-MAPSS with a few short engines whose sensors drift towards the end of life; at several regimes the settings jump from cycle to cycle. */
 export function turbofanFiles(subset: string, { train = 12, test = 5, regimes = 1 } = {}): Record<string, string> {
   const noise = numbers(1_000_000, train + test);
+  const left = (unit: number) => 3 + ((2 * unit) % 30);
   let drawn = 0;
   const rows = (units: number, cut: (unit: number) => number) =>
     Array.from({ length: units }, (_, index) => {
@@ -23,8 +24,8 @@ export function turbofanFiles(subset: string, { train = 12, test = 5, regimes = 
     }).join("\n") + "\n";
   return {
     [`train_${subset}.txt`]: rows(train, () => 0),
-    [`test_${subset}.txt`]: rows(test, (unit) => 3 + 2 * unit),
-    [`RUL_${subset}.txt`]: Array.from({ length: test }, (_, unit) => 3 + 2 * unit).join("\n") + "\n",
+    [`test_${subset}.txt`]: rows(test, left),
+    [`RUL_${subset}.txt`]: Array.from({ length: test }, (_, unit) => left(unit)).join("\n") + "\n",
   };
 }
 
