@@ -20,10 +20,14 @@ export const LATTICE_BOUND = 2 ** 31 - 1;
 export const MAX_TOTAL_SAMPLES = 2 ** 32;
 
 export interface Accumulator {
-  /** Add a client's numbers (P). The client is its place in the canonical order; arguments are checked by the caller. */
-  add(client: number, numbers: Int32Array | Float32Array, samples: number): void;
+  /** Add a client's numbers (P), samples times. Arguments are checked by the caller. */
+  add(client: string, numbers: Int32Array | Float32Array, samples: number): void;
+  /** Add a sum over clients, Σ samples · numbers (P) of so many samples together. Lattice only. */
+  addSum(sum: BigInt64Array, samples: number): void;
   /** The weighted mean of what was added, a new array (P). The next round starts from nothing. */
   drain(): Float32Array<ArrayBuffer>;
+  /** What was added, as addSum takes it. The next round starts from nothing. Lattice only. */
+  drainSum(): { readonly sum: BigInt64Array<ArrayBuffer>; readonly samples: number };
 }
 
 export function accumulator(arithmetic: Arithmetic, P: number): Accumulator {
@@ -47,6 +51,10 @@ function latticeAccumulator(P: number): Accumulator {
     kernels.wasm.latticeAdd(sum, updates, samples, waiting, P);
     waiting = 0;
   };
+  const forget = () => {
+    kernels.bigInt64(sum, P).fill(0n);
+    total = 0;
+  };
   return {
     add(_, numbers, count) {
       kernels.int32(slots[waiting], P).set(numbers);
@@ -55,12 +63,22 @@ function latticeAccumulator(P: number): Accumulator {
       total += count;
       if (waiting === WAITING) flush();
     },
+    addSum(partial, count) {
+      const into = kernels.bigInt64(sum, P);
+      for (let p = 0; p < P; p++) into[p] += partial[p];
+      total += count;
+    },
     drain() {
       flush();
       kernels.wasm.latticeMean(mean, sum, BigInt(total), P);
-      kernels.bigInt64(sum, P).fill(0n);
-      total = 0;
+      forget();
       return kernels.float32(mean, P).slice();
+    },
+    drainSum() {
+      flush();
+      const drained = { sum: kernels.bigInt64(sum, P).slice(), samples: total };
+      forget();
+      return drained;
     },
   };
 }
@@ -70,7 +88,7 @@ function float32Accumulator(P: number): Accumulator {
   const mean = kernels.allocate(4 * P);
   /** Memory for the parameters of one client each, used again every round. */
   const slots: number[] = [];
-  let kept: { readonly client: number; readonly slot: number; readonly samples: number }[] = [];
+  let kept: { readonly client: string; readonly slot: number; readonly samples: number }[] = [];
   return {
     add(client, numbers, samples) {
       const slot = (slots[kept.length] ??= kernels.allocate(4 * P));
@@ -80,7 +98,7 @@ function float32Accumulator(P: number): Accumulator {
     drain() {
       const K = kept.length;
       const total = kept.reduce((count, { samples }) => count + samples, 0);
-      kept.sort((a, b) => a.client - b.client);
+      kept.sort((a, b) => (a.client < b.client ? -1 : 1));
       const mark = kernels.mark();
       const [parameters, weights] = [kernels.allocate(4 * K), kernels.allocate(4 * K)];
       kernels.int32(parameters, K).set(kept.map(({ slot }) => slot));
@@ -90,7 +108,13 @@ function float32Accumulator(P: number): Accumulator {
       kept = [];
       return kernels.float32(mean, P).slice();
     },
+    addSum: noSums,
+    drainSum: noSums,
   };
+}
+
+function noSums(): never {
+  throw new RangeError('sums of updates are of the lattice; with arithmetic "float32" every client sends its own parameters');
 }
 
 /**
@@ -118,6 +142,15 @@ export function applyChange(parameters: Float32Array, change: Float32Array): Flo
     kernels.wasm.applyUpdate(w, w, mean, P);
     return kernels.float32(w, P).slice();
   });
+}
+
+/** How many sums of an aggregator are beyond what so many samples can make. */
+export function countSumMisfits(sums: BigInt64Array, samples: number, bound: number): number {
+  if (!Number.isSafeInteger(samples)) return sums.length;
+  const most = BigInt(bound) * BigInt(samples);
+  let misfits = 0;
+  for (let index = 0; index < sums.length; index++) if (sums[index] > most || sums[index] < -most) misfits++;
+  return misfits;
 }
 
 /** How many numbers are NaN or beyond ±bound. */

@@ -7,10 +7,12 @@
  */
 import { checkBuild, type BuildName } from "../kernels/build.ts";
 import { countMisfits, encodeChange } from "./accumulator.ts";
-import type { Exchange } from "./exchange.ts";
-import { checkClientId, checkFingerprint, decode, encode, MAX_GATHER_LENGTH, type Arithmetic, type RefusalCode, type Reply, type Request } from "./message.ts";
-import { EVALUATION } from "./orchestration.ts";
+import { sha256 } from "./checksum.ts";
+import type { Clock, Digest } from "./clock.ts";
+import { Unanswered, type Exchange } from "./exchange.ts";
+import { checkClientId, checkFingerprint, checkTask, decode, encode, MAX_GATHER_LENGTH, maxNumbersBytes, type Arithmetic, type RefusalCode, type Reply, type Request } from "./message.ts";
 import { begin, step, type Effect, type Event } from "./participation.ts";
+import { EVALUATION } from "./state.ts";
 
 export interface FitOptions {
   readonly round: number;
@@ -47,8 +49,34 @@ export interface FactoryClientOptions {
   readonly learner: Learner;
   /** Hexadecimal hash of the model's spec, equal to the orchestrator's: see fingerprintOf. */
   readonly fingerprint: string;
+  /** The federation's name, as the orchestrator has it. Default: "local". */
+  readonly task?: string;
   /** The build of the kernels that the learner trains with, equal to the orchestrator's. Default: simd. */
   readonly build?: BuildName;
+  /** Ask again when the exchange fails, for as long as it takes. Absent: a failed exchange ends the run. */
+  readonly retry?: Retry;
+  /** Where an update stays until a later model shows that nobody needs it any more. Default: memory. */
+  readonly outbox?: Outbox;
+  readonly digest?: Digest;
+}
+
+/** How long to wait before asking again: twice as long each time, and a random part of it, so that clients do not come back all at once. */
+export interface Retry {
+  readonly clock: Clock;
+  /** In [0, 1). */
+  readonly random: () => number;
+  /** Default: 500, up to 30,000. */
+  readonly firstMs?: number;
+  readonly mostMs?: number;
+  /** Called before each wait, for a log. */
+  readonly onWait?: (error: unknown, waitMs: number) => void;
+}
+
+/** Holds one update frame. A durable one lets a client that was killed send what it had made, and not train again. */
+export interface Outbox {
+  read(): Promise<Uint8Array | undefined>;
+  /** Durable when resolved. */
+  write(frame: Uint8Array): Promise<void>;
 }
 
 /** The orchestrator refused a request; docs/protocol.md lists the codes. */
@@ -61,19 +89,32 @@ export class RefusedError extends RangeError {
   }
 }
 
+/** Refusals of bytes that were damaged or lost their session on the way: the same request may pass. */
+const PASSING: ReadonlySet<string> = new Set(["frame", "flood"]);
+/** Refusals of an update or of figures that say: too late, go on with the next model. */
+const OVERTAKEN: ReadonlySet<string> = new Set(["late", "round", "model", "duplicate"]);
+
 export class FactoryClient {
   readonly id: string;
   readonly #exchange: Exchange;
   readonly #learner: Learner;
-  readonly #fingerprint: string;
+  readonly #named: { readonly task: string; readonly fingerprint: string };
   readonly #build: BuildName;
+  readonly #retry: Retry | undefined;
+  readonly #outbox: Outbox;
+  readonly #digest: Digest;
+  /** The greatest epoch of an orchestrator that has answered: an older one has lost its lease. */
+  #epoch = 0;
 
-  constructor({ id, exchange, learner, fingerprint, build = "simd" }: FactoryClientOptions) {
+  constructor({ id, exchange, learner, fingerprint, task = "local", build = "simd", retry, outbox = memoryOutbox(), digest = sha256 }: FactoryClientOptions) {
     this.id = checkClientId(id);
     this.#exchange = exchange;
     this.#learner = learner;
-    this.#fingerprint = checkFingerprint(fingerprint);
+    this.#named = { task: checkTask(task), fingerprint: checkFingerprint(fingerprint) };
     this.#build = checkBuild(build);
+    this.#retry = retry;
+    this.#outbox = outbox;
+    this.#digest = digest;
   }
 
   /** Training samples at hand. */
@@ -104,7 +145,7 @@ export class FactoryClient {
    * has to be agreed before training: moments for scaling, centres of operating regimes.
    */
   async gather(topic: string, numbers: Float64Array, signal?: AbortSignal): Promise<Float64Array> {
-    const reply = await this.#ask({ kind: "gather", client: this.id, fingerprint: this.#fingerprint, topic, round: 0, numbers }, signal);
+    const reply = await this.#ask({ kind: "gather", client: this.id, ...this.#named, topic, round: 0, numbers }, signal);
     if (reply.kind !== "gathered") throw new RangeError(`orchestrator answered "${reply.kind}" to a gather`);
     return reply.numbers;
   }
@@ -152,36 +193,64 @@ export class FactoryClient {
 
   async #perform(effect: Exclude<Effect, { type: "finish" }>, round: Round, signal: AbortSignal): Promise<Event> {
     signal.throwIfAborted();
-    const sender = { client: this.id, fingerprint: this.#fingerprint };
+    const sender = { client: this.id, ...this.#named };
     switch (effect.type) {
-      case "join":
-      case "pull": {
-        const request: Request = effect.type === "join" ? { kind: "join", ...sender, build: this.#build } : { kind: "pull", ...sender };
-        const reply = await this.#ask(request, signal);
+      case "join": {
+        const reply = await this.#ask({ kind: "join", ...sender, build: this.#build }, signal);
         if (reply.kind === "welcome") this.#checkLength(reply.parameters);
-        if (reply.kind === "model" || reply.kind === "done") {
-          this.load(reply.numbers);
-          round.global = reply.numbers;
-        }
-        if (reply.kind === "model") round.settings = reply.settings;
         return { type: "answered", reply };
       }
+      case "pull": return this.#pulled(await this.#ask({ kind: "pull", ...sender }, signal), round);
       case "evaluate":
         round.figures = await this.evaluate();
         return { type: "evaluated" };
       case "contribute":
-        return { type: "answered", reply: await this.#ask({ kind: "gather", ...sender, topic: EVALUATION, round: effect.round, numbers: round.figures }, signal) };
+        await this.#askUnlessOvertaken({ kind: "gather", ...sender, topic: EVALUATION, round: effect.round, numbers: round.figures }, signal);
+        return { type: "contributed" };
       case "fit": {
         const { samples, loss } = await this.train({ round: effect.round, settings: round.settings, signal });
         if (!Number.isFinite(loss)) throw this.#diverged(effect.round, `loss is ${loss}`);
         return { type: "trained", samples, loss };
       }
       case "update": {
-        const { round: number, samples, loss, arithmetic } = effect;
-        const numbers = this.#update(number, round.global, arithmetic);
-        return { type: "answered", reply: await this.#ask({ kind: "update", ...sender, round: number, samples, loss, numbers }, signal) };
+        const { type, arithmetic, ...fields } = effect;
+        const numbers = round.kept ?? this.#update(fields.round, round.global, arithmetic);
+        const request: Request = { kind: "update", ...sender, ...fields, numbers };
+        const frame = encode(request);
+        if (!round.kept) await this.#outbox.write(frame);
+        await this.#askUnlessOvertaken(request, signal, frame);
+        return { type: "updated" };
       }
     }
+  }
+
+  async #pulled(reply: Reply, round: Round): Promise<Event> {
+    if (reply.kind !== "model" && reply.kind !== "done") return { type: "answered", reply };
+    const hash = await this.#digest(new Uint8Array(reply.numbers.buffer, reply.numbers.byteOffset, reply.numbers.byteLength));
+    if (hash !== reply.model) throw new RangeError(`client "${this.id}": model of round ${reply.round} expected hash ${reply.model}, got ${hash}`);
+    this.load(reply.numbers);
+    round.global = reply.numbers;
+    round.kept = undefined;
+    if (reply.kind === "done") return { type: "answered", reply };
+    round.settings = reply.settings;
+    const kept = await this.#keptFor(reply.round, reply.model);
+    round.kept = kept?.numbers;
+    return { type: "answered", reply, ...(kept && { kept: { samples: kept.samples, loss: kept.loss } }) };
+  }
+
+  /** An update that was made from this very model before, perhaps by a process that was killed. */
+  async #keptFor(round: number, model: string): Promise<Extract<Request, { kind: "update" }> | undefined> {
+    const frame = await this.#outbox.read();
+    if (!frame) return undefined;
+    let kept;
+    try {
+      kept = decode(frame);
+    } catch {
+      return undefined; // torn by a crash: it was not sent, and is made again
+    }
+    const { task, fingerprint } = this.#named;
+    const same = kept.kind === "update" && kept.task === task && kept.fingerprint === fingerprint && kept.client === this.id && kept.round === round && kept.model === model;
+    return same ? (kept as Extract<Request, { kind: "update" }>) : undefined;
   }
 
   #update(round: number, global: Float32Array, arithmetic: Arithmetic): Int32Array | Float32Array {
@@ -191,12 +260,42 @@ export class FactoryClient {
     return lattice;
   }
 
-  async #ask(request: Request, signal?: AbortSignal): Promise<Reply> {
-    const frame = await this.#exchange(encode(request), signal);
-    const reply = decode(frame, Math.max(4 * this.#learner.parameters.length, 8 * MAX_GATHER_LENGTH));
-    if ("client" in reply) throw new RangeError(`orchestrator answered with a request, "${reply.kind}"`);
+  async #askUnlessOvertaken(request: Request, signal: AbortSignal, frame?: Uint8Array): Promise<void> {
+    try {
+      await this.#ask(request, signal, frame);
+    } catch (error) {
+      if (!(error instanceof RefusedError && OVERTAKEN.has(error.code))) throw error;
+    }
+  }
+
+  /** Ask until there is an answer, where the client is to retry. The same bytes each time: the orchestrator counts them once. */
+  async #ask(request: Request, signal?: AbortSignal, frame: Uint8Array = encode(request)): Promise<Reply> {
+    for (let waitMs = this.#retry?.firstMs ?? 500; ; ) {
+      try {
+        return this.#checked(request, decode(await this.#exchange(frame, signal), maxNumbersBytes(this.#learner.parameters.length)));
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (error instanceof Unanswered) continue;
+        if (!this.#retry || (error instanceof RefusedError && !PASSING.has(error.code)) || error instanceof MisplacedError) throw error;
+        const { clock, random, onWait, mostMs = 30_000 } = this.#retry;
+        const ms = waitMs * (0.5 + 0.5 * random());
+        onWait?.(error, ms);
+        await sleep(clock, ms, signal);
+        waitMs = Math.min(2 * waitMs, mostMs);
+      }
+    }
+  }
+
+  #checked(request: Request, reply: ReturnType<typeof decode>): Reply {
+    if ("client" in reply) throw new MisplacedError(`orchestrator answered with a request, "${reply.kind}"`);
     if (reply.kind === "refused") throw new RefusedError(reply.code, `client "${this.id}": ${nameOf(request)} refused: ${reply.reason}`);
-    if (reply.fingerprint !== this.#fingerprint) throw new RangeError(`orchestrator answered about model ${reply.fingerprint}, not ${this.#fingerprint}`);
+    if (reply.kind === "description") throw new MisplacedError(`orchestrator answered "description" to ${nameOf(request)}`);
+    if (reply.fingerprint !== this.#named.fingerprint || reply.task !== this.#named.task) {
+      throw new MisplacedError(`orchestrator answered about model ${reply.fingerprint} of "${reply.task}", not ${this.#named.fingerprint} of "${this.#named.task}"`);
+    }
+    if (reply.kind !== "model" && reply.kind !== "done") return reply;
+    if (reply.epoch < this.#epoch) throw new Error(`an orchestrator of epoch ${reply.epoch} answered, after one of ${this.#epoch}: it has been replaced`);
+    this.#epoch = reply.epoch;
     return reply;
   }
 
@@ -210,8 +309,33 @@ export class FactoryClient {
   }
 }
 
+/** An answer that is not of this conversation: asking again does not mend it. */
+class MisplacedError extends RangeError {}
+
+const memoryOutbox = (): Outbox => {
+  let kept: Uint8Array | undefined;
+  return { read: async () => kept, write: async (frame) => void (kept = frame) };
+};
+
+/** @throws what the signal is aborted with */
+function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const cancel = clock.after(ms, () => {
+      signal?.removeEventListener("abort", leave);
+      resolve();
+    });
+    const leave = () => {
+      cancel();
+      reject(signal!.reason);
+    };
+    signal?.addEventListener("abort", leave, { once: true });
+  });
+}
+
 /** What is in hand during a round. */
 interface Round {
+  /** The numbers of an update that was made from this model before. */
+  kept?: Int32Array | Float32Array | BigInt64Array;
   global: Float32Array;
   settings: unknown;
   figures: Float64Array;

@@ -2,7 +2,7 @@
  * @module
  * The messages between client and orchestrator, and their bytes.
  *
- * A client asks, the orchestrator answers; there are ten kinds of message and one shape of frame:
+ * A client asks, the orchestrator answers; there are twelve kinds of message and one shape of frame:
  *
  *      0        4   5   6   7   8             12            16           16+H         16+H+N
  *     +--------+---+---+---+---+-------------+-------------+------------+------------+---------+
@@ -10,7 +10,7 @@
  *     +--------+---+---+---+---+-------------+-------------+------------+------------+---------+
  *       magic    |   |   |       length of     length of     fields:      numbers:     of all
  *                |   |   |       the fields    the numbers   JSON object  elements     before it
- *                |   |   element: 0 none, 1 int32, 2 float32, 3 float64
+ *                |   |   element: 0 none, 1 int32, 2 float32, 3 float64, 4 int64
  *                |   kind: the table KINDS below
  *                version of the protocol
  *
@@ -27,56 +27,73 @@ import * as z from "zod/mini";
 import { BUILDS, type BuildName } from "../kernels/build.ts";
 import { crc32 } from "./checksum.ts";
 
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 /** Why a request was refused. docs/protocol.md says of each what to do. */
 export const REFUSAL_CODES = [
-  "frame", "version", "client", "fingerprint", "build", "round", "order", "arithmetic", "length", "values", "samples", "duplicate", "topic", "failed",
+  "frame", "version", "task", "client", "fingerprint", "build", "round", "late", "model", "arithmetic", "length", "values", "samples", "members", "duplicate", "topic", "flood", "failed",
 ] as const;
 export type RefusalCode = (typeof REFUSAL_CODES)[number];
 
 /** How updates are represented and summed: int32 fixed point, or float32 parameters as they are. */
 export type Arithmetic = "lattice" | "float32";
 
-/** Every message names the model it is about: a hexadecimal hash of its spec, chosen by the caller. */
+/** Every message names the federation and the model it is about: a hexadecimal hash of its spec, chosen by the caller. */
 interface Named {
+  readonly task: string;
   readonly fingerprint: string;
 }
 /** Every request names its sender. */
 interface Sent extends Named {
   readonly client: string;
 }
+/** A client whose update is in the sum that an aggregator sends. */
+export interface Member {
+  readonly id: string;
+  readonly samples: number;
+  readonly loss: number;
+}
 
 export type Request =
+  /** What is to be done here? The answer is JSON for whoever sets up the learner. */
+  | (Omit<Sent, "fingerprint"> & { readonly kind: "describe" })
   /** First contact: do we speak the same protocol about the same model, and compute it with the same build of the kernels? */
   | (Sent & { readonly kind: "join"; readonly build: BuildName })
   /** Numbers for a named topic, merged when every client has given its own. Round 0 is before training. */
   | (Sent & { readonly kind: "gather"; readonly topic: string; readonly round: number; readonly numbers: Float64Array })
   /** The model of the next round that lacks this client's update. */
   | (Sent & { readonly kind: "pull" })
-  /** What a client learned in a round: (P) change on the lattice, or (P) float32 parameters. */
+  /**
+   * What a client learned from the model of a round, which its hash names: (P) change on the lattice, or (P) float32 parameters.
+   * An aggregator sends Σ samples · change of its members, (P) int64.
+   */
   | (Sent & {
-      readonly kind: "update"; readonly round: number; readonly samples: number; readonly loss: number;
-      readonly numbers: Int32Array | Float32Array;
+      readonly kind: "update"; readonly round: number; readonly attempt: number; readonly model: string;
+      readonly samples: number; readonly loss: number; readonly members?: readonly Member[];
+      readonly numbers: Int32Array | Float32Array | BigInt64Array;
     });
 
 export type Reply =
+  | { readonly kind: "description"; readonly task: string; readonly description: unknown }
   | (Named & {
       readonly kind: "welcome"; readonly clients: number; readonly parameters: number; readonly startRound: number;
       readonly rounds: number; readonly arithmetic: Arithmetic;
     })
   | (Named & { readonly kind: "gathered"; readonly topic: string; readonly round: number; readonly numbers: Float64Array })
-  /** Global parameters (P) to train from, with settings that only the learner understands. */
-  | (Named & { readonly kind: "model"; readonly round: number; readonly settings: unknown; readonly numbers: Float32Array })
-  /** Training is over: the parameters (P) after the last round. */
-  | (Named & { readonly kind: "done"; readonly round: number; readonly numbers: Float32Array })
+  /** Global parameters (P) to train from, their SHA-256, and settings that only the learner understands. */
+  | (Named & {
+      readonly kind: "model"; readonly epoch: number; readonly round: number; readonly attempt: number; readonly model: string;
+      readonly settings: unknown; readonly numbers: Float32Array;
+    })
+  /** Training is over: the parameters (P) after the last round, and their SHA-256. */
+  | (Named & { readonly kind: "done"; readonly epoch: number; readonly round: number; readonly model: string; readonly numbers: Float32Array })
   | (Named & { readonly kind: "accepted"; readonly round: number })
   | (Named & { readonly kind: "refused"; readonly code: RefusalCode; readonly reason: string });
 
 export type Message = Request | Reply;
 export type Kind = Message["kind"];
 type Fields<K extends Kind> = Omit<Extract<Message, { kind: K }>, "kind" | "numbers">;
-type Numbers = Int32Array | Float32Array | Float64Array;
+type Numbers = Int32Array | Float32Array | Float64Array | BigInt64Array;
 
 /** What zod says of a wrong value; handed to each parse, because zod's own setting is one for the whole process. */
 const texts = { error: z.locales.en().localeError };
@@ -86,30 +103,39 @@ const fingerprint = z.string().check(z.regex(/^[0-9a-f]{8,128}$/, "expected 8 to
 const client = z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "expected 1 to 64 of A-Z a-z 0-9 . _ -, the first a letter or digit"));
 const topic = z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$/, "expected 1 to 64 of A-Z a-z 0-9 . _ / -, the first a letter or digit"));
 const natural = z.int().check(z.gte(0));
+/** SHA-256 of parameters as little-endian float32. */
+const model = z.string().check(z.regex(/^[0-9a-f]{64}$/, "expected 64 hexadecimal digits"));
+const named = { task: client, fingerprint };
+/** Any number of samples: a wrong one is a reason to refuse an update, not to misread a frame. */
+const member = z.strictObject({ id: client, samples: z.number(), loss: z.number() });
 
 const INT32 = 1;
 const FLOAT32 = 2;
 const FLOAT64 = 3;
+const INT64 = 4;
 
 /** The code of each kind on the wire, the schema of its fields, the elements its numbers may have. */
 const KINDS: { readonly [K in Kind]: { readonly code: number; readonly fields: z.ZodMiniType<Fields<K>>; readonly elements: readonly number[] } } = {
-  join: { code: 1, fields: z.strictObject({ fingerprint, client, build: z.enum(BUILDS) }), elements: [] },
+  join: { code: 1, fields: z.strictObject({ ...named, client, build: z.enum(BUILDS) }), elements: [] },
   welcome: {
     code: 2,
-    fields: z.strictObject({
-      fingerprint, clients: natural, parameters: natural, startRound: natural, rounds: natural, arithmetic: z.enum(["lattice", "float32"]),
-    }),
+    fields: z.strictObject({ ...named, clients: natural, parameters: natural, startRound: natural, rounds: natural, arithmetic: z.enum(["lattice", "float32"]) }),
     elements: [],
   },
-  gather: { code: 3, fields: z.strictObject({ fingerprint, client, topic, round: natural }), elements: [FLOAT64] },
-  gathered: { code: 4, fields: z.strictObject({ fingerprint, topic, round: natural }), elements: [FLOAT64] },
-  pull: { code: 5, fields: z.strictObject({ fingerprint, client }), elements: [] },
-  model: { code: 6, fields: z.strictObject({ fingerprint, round: natural, settings: z.unknown() }), elements: [FLOAT32] },
-  done: { code: 7, fields: z.strictObject({ fingerprint, round: natural }), elements: [FLOAT32] },
-  // The number of samples is any number here: a wrong one is a reason to refuse an update, not to misread a frame.
-  update: { code: 8, fields: z.strictObject({ fingerprint, client, round: natural, samples: z.number(), loss: z.number() }), elements: [INT32, FLOAT32] },
-  accepted: { code: 9, fields: z.strictObject({ fingerprint, round: natural }), elements: [] },
-  refused: { code: 10, fields: z.strictObject({ fingerprint, code: z.enum(REFUSAL_CODES), reason: z.string().check(z.maxLength(1024)) }), elements: [] },
+  gather: { code: 3, fields: z.strictObject({ ...named, client, topic, round: natural }), elements: [FLOAT64] },
+  gathered: { code: 4, fields: z.strictObject({ ...named, topic, round: natural }), elements: [FLOAT64] },
+  pull: { code: 5, fields: z.strictObject({ ...named, client }), elements: [] },
+  model: { code: 6, fields: z.strictObject({ ...named, epoch: natural, round: natural, attempt: natural, model, settings: z.unknown() }), elements: [FLOAT32] },
+  done: { code: 7, fields: z.strictObject({ ...named, epoch: natural, round: natural, model }), elements: [FLOAT32] },
+  update: {
+    code: 8,
+    fields: z.strictObject({ ...named, client, round: natural, attempt: natural, model, samples: z.number(), loss: z.number(), members: z.optional(z.array(member)) }),
+    elements: [INT32, FLOAT32, INT64],
+  },
+  accepted: { code: 9, fields: z.strictObject({ ...named, round: natural }), elements: [] },
+  refused: { code: 10, fields: z.strictObject({ ...named, code: z.enum(REFUSAL_CODES), reason: z.string().check(z.maxLength(1024)) }), elements: [] },
+  describe: { code: 11, fields: z.strictObject({ task: client, client }), elements: [] },
+  description: { code: 12, fields: z.strictObject({ task: client, description: z.unknown() }), elements: [] },
 };
 const kindOf = new Map(Object.entries(KINDS).map(([kind, row]) => [row.code, kind as Kind]));
 
@@ -117,6 +143,12 @@ const kindOf = new Map(Object.entries(KINDS).map(([kind, row]) => [row.code, kin
 export function checkClientId(id: string): string {
   if (!client.safeParse(id).success) throw new RangeError(`client id expected 1 to 64 of A-Z a-z 0-9 . _ -, the first a letter or digit, got ${JSON.stringify(id)}`);
   return id;
+}
+
+/** @throws RangeError when the name could not stand in a message. */
+export function checkTask(task: string): string {
+  if (!client.safeParse(task).success) throw new RangeError(`"task" expected 1 to 64 of A-Z a-z 0-9 . _ -, the first a letter or digit, got ${JSON.stringify(task)}`);
+  return task;
 }
 
 /** @throws RangeError when the fingerprint could not stand in a message. */
@@ -147,7 +179,12 @@ export class FrameError extends RangeError {
 
 /** The longest frame in a federation of `parameters` parameters: what a transport needs to accept, and no more. */
 export function maxFrameBytes(parameters: number): number {
-  return PREFIX_BYTES + MAX_FIELDS_BYTES + Math.max(4 * parameters, 8 * MAX_GATHER_LENGTH) + TRAILER_BYTES;
+  return PREFIX_BYTES + MAX_FIELDS_BYTES + maxNumbersBytes(parameters) + TRAILER_BYTES;
+}
+
+/** Of a frame in such a federation: an aggregator's sum, or a gather. */
+export function maxNumbersBytes(parameters: number): number {
+  return 8 * Math.max(parameters, MAX_GATHER_LENGTH);
 }
 
 /**
@@ -244,13 +281,15 @@ const carries = (elements: readonly number[], element: number): boolean => (elem
 function elementOf(numbers: Numbers | undefined): number {
   if (numbers === undefined) return 0;
   if (numbers instanceof Int32Array) return INT32;
+  if (numbers instanceof BigInt64Array) return INT64;
   return numbers instanceof Float32Array ? FLOAT32 : FLOAT64;
 }
 
 const numbersLimit = (element: number, most: number): number => (element === 0 ? 0 : element === FLOAT64 ? 8 * MAX_GATHER_LENGTH : most);
-const elementBytes = (element: number): number => (element === 0 ? 1 : element === FLOAT64 ? 8 : 4);
+const elementBytes = (element: number): number => (element === 0 ? 1 : element === FLOAT64 || element === INT64 ? 8 : 4);
 
 function numbersOf(buffer: ArrayBuffer, element: number): Numbers {
   if (element === INT32) return new Int32Array(buffer);
+  if (element === INT64) return new BigInt64Array(buffer);
   return element === FLOAT32 ? new Float32Array(buffer) : new Float64Array(buffer);
 }

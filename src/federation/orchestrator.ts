@@ -1,25 +1,31 @@
 /**
  * @module
  * The orchestrator: holds the global parameters, hands them out, sums what comes back. Decisions are
- * orchestration.ts's; here is the arithmetic, the bytes and the waiting.
+ * orchestration.ts's and numbers are holdings.ts's; here are the bytes, the waiting and the writing down.
  *
  *     const orchestrator = new Orchestrator({ clients: ["a", "b"], parameters, rounds: 50, fingerprint });
  *     // orchestrator.handle is an Exchange: give it to clients, or serve it
  *     const { parameters, history } = await orchestrator.finished;
+ *
+ * With a store, `await Orchestrator.open(options, await openStore(disk, …))`, it goes on after any crash
+ * where it was: nobody is told anything before it is durable.
  */
 import { checkBuild, type BuildName } from "../kernels/build.ts";
-import { accumulator, countMisfits, LATTICE_BOUND, LATTICE_SCALE, MAX_TOTAL_SAMPLES, type Accumulator } from "./accumulator.ts";
+import { countMisfits, countSumMisfits, LATTICE_BOUND, LATTICE_SCALE, MAX_TOTAL_SAMPLES } from "./accumulator.ts";
 import { sha256 } from "./checksum.ts";
-import type { Exchange } from "./exchange.ts";
-import { checkClientId, checkFingerprint, decode, encode, FrameError, MAX_GATHER_LENGTH, type Arithmetic, type Message, type Reply, type Request } from "./message.ts";
-import { sum, type Merge } from "./merge.ts";
-import { begin, EVALUATION, step, type Effect, type Envelope, type Event, type ReplyOrder, type State } from "./orchestration.ts";
-import { fedAvg, type ServerOptimizer } from "./strategy.ts";
+import { systemClock, type Clock, type Digest } from "./clock.ts";
+import { fromStored, toStored, type Entry, type StoredEntry } from "./entry.ts";
+import { Holdings } from "./holdings.ts";
+import { checkClientId, checkFingerprint, checkTask, decode, encode, FrameError, maxNumbersBytes, type Arithmetic, type Message, type Reply, type Request } from "./message.ts";
+import type { Merge } from "./merge.ts";
+import { step, type Effect, type Envelope, type Event, type ReplyOrder } from "./orchestration.ts";
+import { apply, begin, restarted, wakeAtMs, type Policy, type State } from "./state.ts";
+import type { ServerOptimizer } from "./strategy.ts";
 
 export type { Merge };
 
 export interface OrchestratorOptions {
-  /** Ids of the clients; each takes part in every round. */
+  /** Ids of the clients that may take part. */
   readonly clients: readonly string[];
   /** Initial global parameters (P). */
   readonly parameters: Float32Array;
@@ -27,10 +33,14 @@ export interface OrchestratorOptions {
   readonly rounds: number;
   /** Hexadecimal hash of the model's spec: see fingerprintOf. */
   readonly fingerprint: string;
+  /** The federation's name, "local" unless given: a message of another one is refused. */
+  readonly task?: string;
   /** The first round, 1 unless training goes on from earlier parameters. */
   readonly startRound?: number;
   /** Plain JSON for the learners in a round, at most about 60 KiB. */
   readonly training?: (round: number) => unknown;
+  /** Plain JSON for whoever asks what is to be done here, at most about 60 KiB. */
+  readonly description?: unknown;
   /** The build of the kernels that every client trains with, simd unless given: two builds differ in the last places. */
   readonly build?: BuildName;
   /** Needs the lattice. */
@@ -39,14 +49,36 @@ export interface OrchestratorOptions {
   readonly arithmetic?: Arithmetic;
   /** Default: elementwise sum; empty contributions take no part. */
   readonly merge?: Merge;
+  /** Without: every client takes part in every round, however long it takes. */
+  readonly policy?: Partial<Omit<Policy, "maxSamples">>;
+  /** Ids of those who may send sums of clients' updates. */
+  readonly aggregators?: readonly string[];
   readonly limits?: {
     /** The most samples an update may claim, 2^20 unless given: a client's weight is capped. */
     readonly samples?: number;
     /** The largest change of one parameter in a round, 128 (the lattice) unless given. */
     readonly change?: number;
   };
-  /** Called in order of rounds, when every client has evaluated the round's new parameters. */
+  /** Called in order of rounds, when whoever was to evaluate the round's new parameters has. After a restart, a round may be reported again. */
   readonly onRound?: (report: RoundReport, parameters: Float32Array) => void | Promise<void>;
+  /** Called for each entry that has become true, for a log or an announcement. */
+  readonly onEntry?: (entry: Entry) => void;
+  readonly clock?: Clock;
+  readonly digest?: Digest;
+}
+
+/** What survives: as federation/store.ts has it. */
+export interface Store {
+  readonly epoch: number;
+  append(entries: readonly StoredEntry[]): Promise<void>;
+  snapshot(entry: StoredEntry): Promise<void>;
+}
+
+/** A store and what is in it. */
+export interface Opened {
+  readonly store: Store;
+  readonly snapshot: StoredEntry | undefined;
+  readonly entries: AsyncIterable<StoredEntry>;
 }
 
 export interface ClientReport {
@@ -54,9 +86,9 @@ export interface ClientReport {
   readonly samples: number;
   /** Mean training loss, as the learner computes it. */
   readonly loss: number;
-  /** Up and down, of frames about this round. */
+  /** Up and down, of frames about this round; those before a restart are not counted. */
   readonly bytes: number;
-  /** What the learner's evaluate() returned for the round's new parameters. */
+  /** What the learner's evaluate() returned for the round's new parameters; empty where the client did not say. */
   readonly evaluation: Float64Array;
 }
 
@@ -66,7 +98,7 @@ export interface RoundReport {
   readonly bytes: number;
   /** SHA-256 of the parameters after the round, as little-endian float32. */
   readonly sha256: string;
-  /** Sorted by id. */
+  /** Whose updates are in the round, sorted by id. */
   readonly clients: readonly ClientReport[];
 }
 
@@ -78,88 +110,133 @@ export interface Result {
 }
 
 interface Ticket {
-  readonly message: Request;
+  readonly message: Exclude<Request, { kind: "describe" }>;
   readonly bytes: number;
   readonly answer: (reply: Uint8Array) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 /** What is known of a closed round until it is reported. */
-interface Closed {
+interface ClosedRound {
   readonly parameters: Float32Array;
-  readonly sha256: Promise<string>;
-  readonly updates: readonly { readonly samples: number; readonly loss: number }[];
+  readonly sha256: string;
+  readonly updates: State["updates"];
 }
 
+/** The kind of entry that a snapshot is. */
+const SNAPSHOT = "state";
+const NOTHING = new Uint8Array(0);
+
 export class Orchestrator {
-  /** Resolves when every client has evaluated the parameters of the last round; rejects when the run fails. */
+  /** Resolves when the parameters of the last round are evaluated; rejects when the run fails. */
   readonly finished: Promise<Result>;
   readonly #history: RoundReport[] = [];
   readonly #options: OrchestratorOptions;
-  readonly #strategy: ServerOptimizer;
-  readonly #merge: Merge;
-  readonly #sum: Accumulator;
+  readonly #clock: Clock;
+  readonly #digest: Digest;
+  /** Absent: nothing outlives the process. */
+  readonly #store: Store | undefined;
+  readonly #holdings: Holdings;
   /** The largest number of an update: lattice steps. */
   readonly #bound: number;
   readonly #tickets = new Map<number, Ticket>();
-  /** Contributions and merged numbers, by round and topic. */
-  readonly #kept = new Map<string, (Float64Array | undefined)[]>();
-  readonly #merged = new Map<string, Float64Array>();
-  readonly #closed = new Map<number, Closed>();
+  readonly #closed = new Map<number, ClosedRound>();
   /** Bytes by round, then by client. */
-  readonly #traffic = new Map<number, number[]>();
+  readonly #traffic = new Map<number, Map<string, number>>();
   readonly #events: Event[] = [];
-  #parameters: Float32Array;
+  /** Entries that wait for a snapshot, which has to be of all entries before it and none behind it. */
+  readonly #held: { readonly entry: Entry; readonly bytes: Uint8Array }[] = [];
+  #inFlight = 0;
+  #snapshotDue = false;
   #state: State;
   #modelFrame: { readonly order: string; readonly frame: Uint8Array } | undefined;
   #reports: Promise<void> = Promise.resolve();
   #nextTicket = 0;
   #stepping = false;
+  /** Why nothing is answered any more. */
+  #stopped: Error | undefined;
+  #cancelTimer = () => {};
+  #ready: Promise<void>;
   #resolve!: (result: Result) => void;
   #reject!: (error: unknown) => void;
 
   constructor(options: OrchestratorOptions) {
-    const { arithmetic = "lattice", startRound = 1, build = "simd" } = options;
-    const { maxSamples, bound } = checkOptions(options);
+    this.#clock = options.clock ?? systemClock;
+    this.#digest = options.digest ?? sha256;
+    const { plan, bound } = checkOptions(options);
     this.#options = options;
     this.#bound = bound;
-    this.#strategy = options.strategy ?? fedAvg();
-    this.#merge = options.merge ?? sum;
-    this.#parameters = options.parameters.slice();
-    this.#sum = accumulator(arithmetic, options.parameters.length);
-    this.#state = begin({
-      clients: [...options.clients].sort(),
-      startRound,
-      rounds: options.rounds,
-      fingerprint: options.fingerprint,
-      build,
-      parameters: options.parameters.length,
-      arithmetic,
-      maxSamples,
-    });
+    this.#store = storeOf(options);
+    this.#holdings = new Holdings({ ...options, arithmetic: plan.arithmetic });
+    this.#state = begin(plan, [...options.clients].sort(), [...(options.aggregators ?? [])].sort(), this.#store?.epoch);
     this.finished = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
     this.finished.catch(() => {}); // a failure also reaches every client; not to wait for this promise is no second error
+    this.#ready = this.#store ? Promise.resolve() : this.#begin();
   }
 
-  /** The rounds reported so far. */
+  /**
+   * An orchestrator that writes down what is true before it tells anybody, and begins where the store ends.
+   * @throws RangeError when the store is of another federation, or what is in it does not lead to the hashes that are in it
+   */
+  static async open(options: OrchestratorOptions, { store, snapshot, entries }: Opened): Promise<Orchestrator> {
+    const orchestrator = new Orchestrator(Object.assign({ ...options }, { [STORE]: store }));
+    await orchestrator.#recover(snapshot, entries);
+    await orchestrator.#begin();
+    return orchestrator;
+  }
+
+  /** The rounds reported so far, since the last start. */
   get history(): readonly RoundReport[] {
     return this.#history;
   }
 
-  /** The orchestrator as an Exchange. A request that is no message of ours is answered like any other: refused. */
-  readonly handle: Exchange = async (request, signal) => {
+  /** What is known now: plain JSON. */
+  get state(): State {
+    return this.#state;
+  }
+
+  /** Who may take part, from now on. @throws RangeError for an id that is none, or more clients than a sum can hold */
+  enrol(clients: readonly string[], aggregators: readonly string[] = []): void {
+    checkClients(clients, this.#state.plan.policy.maxSamples);
+    this.#dispatch({ type: "enrolled", clients: [...clients].sort(), aggregators: [...aggregators].sort() });
+  }
+
+  /** Nothing is answered any more; the store can be closed. */
+  stop(reason = new Error("the orchestrator has stopped")): void {
+    if (this.#stopped) return;
+    this.#stopped = reason;
+    this.#cancelTimer();
+    for (const { reject } of this.#tickets.values()) reject(reason);
+    this.#tickets.clear();
+    this.#reject(reason);
+  }
+
+  /**
+   * The orchestrator as an Exchange. A request that is no message of ours is answered like any other: refused.
+   * @param sender who is proven to have sent it, where somebody has checked: it speaks for itself only
+   */
+  readonly handle = async (request: Uint8Array, signal?: AbortSignal, sender?: string): Promise<Uint8Array> => {
+    await this.#ready;
+    if (this.#stopped) throw this.#stopped;
     let message: Message;
     try {
-      message = decode(request, Math.max(4 * this.#parameters.length, 8 * MAX_GATHER_LENGTH));
+      message = decode(request, maxNumbersBytes(this.#holdings.parameters.length));
       if (!isRequest(message)) throw new FrameError("frame", `message "${message.kind}" is a reply`);
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       return this.#encodeReply({ kind: "refused", code: error.code, reason: error.message });
     }
-    const envelope = await this.#measure(message, request);
+    if (sender !== undefined && message.client !== sender) {
+      return this.#encodeReply({ kind: "refused", code: "client", reason: `a message of client "${message.client}", but it was "${sender}" who sent it` });
+    }
+    if (message.kind === "describe") return encode({ kind: "description", task: this.#state.plan.task, description: this.#options.description ?? null });
+    const measured = message;
+    const envelope = await this.#measure(measured);
     signal?.throwIfAborted();
+    if (this.#stopped) throw this.#stopped;
     return new Promise((resolve, reject) => {
       const ticket = this.#nextTicket++;
       const leave = () => {
@@ -172,31 +249,75 @@ export class Orchestrator {
         resolve(reply);
       };
       signal?.addEventListener("abort", leave, { once: true });
-      this.#tickets.set(ticket, { message, bytes: request.length, answer });
+      this.#tickets.set(ticket, { message: measured, bytes: request.length, answer, reject });
       this.#dispatch({ type: "arrived", ticket, message: envelope });
     });
   };
 
-  async #measure(message: Request, frame: Uint8Array): Promise<Envelope> {
+  async #begin(): Promise<void> {
+    if (this.#state.phase === "starting" && this.#state.attempt === 0) this.#dispatch({ type: "begun", model: await this.#digest(bytesOf(this.#holdings.parameters)) });
+    else this.#dispatch({ type: "woke" });
+  }
+
+  async #recover(snapshot: StoredEntry | undefined, entries: AsyncIterable<StoredEntry>): Promise<void> {
+    if (snapshot) {
+      const { state, holdings } = snapshot.fields as { readonly state: State; readonly holdings: Parameters<Holdings["unpack"]>[0] };
+      this.#checkPlan(state);
+      this.#state = state;
+      this.#holdings.unpack(holdings, snapshot.numbers);
+      const { round, models, included } = state;
+      this.#closed.set(round - 1, { parameters: this.#holdings.parameters, sha256: models[round], updates: included });
+    }
+    for await (const stored of entries) {
+      const entry = fromStored(stored);
+      if (entry.kind === "closed") await this.#checkComputed(entry.round, entry.model);
+      this.#absorb(entry, stored.numbers);
+      this.#state = apply(this.#state, entry, 0);
+    }
+    this.#state = restarted(this.#state, this.#store!.epoch, this.#clock.nowMs());
+  }
+
+  #checkPlan({ plan }: State): void {
+    const { task, fingerprint, parameters, arithmetic, build } = this.#state.plan;
+    for (const [name, here] of Object.entries({ task, fingerprint, parameters, arithmetic, build })) {
+      const there = plan[name as "task"];
+      if (there !== here) throw new RangeError(`the state is of another federation: its ${name} is ${there}, here ${here}; give another folder, or the configuration it was made with`);
+    }
+  }
+
+  async #checkComputed(round: number, model: string): Promise<void> {
+    const here = await this.#digest(bytesOf(this.#holdings.compute(round)));
+    if (here !== model) throw new RangeError(`journal: round ${round} has model ${model}, its updates make ${here}; an entry was altered, or another strategy is set`);
+  }
+
+  async #measure(message: Exclude<Request, { kind: "describe" }>): Promise<Envelope> {
     if (message.kind !== "update" && message.kind !== "gather") return message;
-    const digest = await sha256(frame);
     const { numbers, ...fields } = message;
+    const digest = await this.#digest(new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength));
+    const shape = { length: numbers.length, digest };
+    if (numbers instanceof BigInt64Array) return { ...fields, ...shape, elements: "int64", misfits: countSumMisfits(numbers, "samples" in fields ? fields.samples : 0, this.#bound) } as Envelope;
     const misfits = numbers instanceof Int32Array ? countMisfits(numbers, this.#bound) : countMisfits(numbers);
-    const elements = numbers instanceof Int32Array ? "int32" : numbers instanceof Float32Array ? "float32" : "float64";
-    return { ...fields, elements, length: numbers.length, misfits, digest };
+    return { ...fields, ...shape, elements: numbers instanceof Int32Array ? "int32" : numbers instanceof Float32Array ? "float32" : "float64", misfits } as Envelope;
   }
 
   /** Events made by effects queue up behind the one in work, so that the core sees one at a time. */
   #dispatch(event: Event): void {
     this.#events.push(event);
-    if (this.#stepping) return;
+    if (this.#stepping || this.#stopped) return;
     this.#stepping = true;
-    for (let next = this.#events.shift(); next; next = this.#events.shift()) {
-      const { state, effects } = step(this.#state, next);
+    for (let next = this.#events.shift(); next && !this.#stopped; next = this.#events.shift()) {
+      const { state, effects } = step(this.#state, next, this.#clock.nowMs());
       this.#state = state;
       for (const effect of effects) this.#attempt(effect);
     }
     this.#stepping = false;
+    if (!this.#stopped) this.#setTimer();
+  }
+
+  #setTimer(): void {
+    this.#cancelTimer();
+    const atMs = wakeAtMs(this.#state);
+    this.#cancelTimer = atMs === undefined ? () => {} : this.#clock.after(Math.max(0, atMs - this.#clock.nowMs()), () => this.#dispatch({ type: "woke" }));
   }
 
   #attempt(effect: Effect): void {
@@ -215,12 +336,12 @@ export class Orchestrator {
   #perform(effect: Effect): void {
     switch (effect.type) {
       case "reply": return this.#reply(effect.ticket, effect.reply);
-      case "fold": return this.#fold(effect);
-      case "keep": return this.#keep(effect);
-      case "merge": return this.#mergeTopic(effect);
-      case "close": return this.#close(effect);
+      case "write":
+        // What cannot be merged is found before it is written down.
+        if (effect.entry.kind === "merged") this.#holdings.merge(effect.entry);
+        return this.#write(effect.entry, this.#numbersOf(effect.entry, effect.ticket));
+      case "compute": return this.#compute(effect.round);
       case "report": return this.#report(effect.round);
-      case "forget": return void this.#merged.delete(keyOf(effect));
       case "finish": return this.#finish();
     }
   }
@@ -243,18 +364,19 @@ export class Orchestrator {
   /** A model is the same bytes for every client, and encoded once. */
   #encodeReply(order: ReplyOrder): Uint8Array {
     if (order.kind !== "model" && order.kind !== "done") return encode(this.#complete(order));
-    const key = `${order.kind} ${order.round}`;
+    const key = `${order.kind} ${order.round} ${order.kind === "model" ? order.attempt : 0}`;
     if (this.#modelFrame?.order !== key) this.#modelFrame = { order: key, frame: encode(this.#complete(order)) };
     return this.#modelFrame.frame;
   }
 
   #complete(order: ReplyOrder): Reply {
-    const { fingerprint, training } = this.#options;
+    const { training, fingerprint } = this.#options;
+    const named = { task: this.#state.plan.task, fingerprint };
     switch (order.kind) {
-      case "model": return { ...order, fingerprint, settings: training?.(order.round) ?? null, numbers: this.#parameters };
-      case "done": return { ...order, fingerprint, numbers: this.#parameters };
-      case "gathered": return { ...order, fingerprint, numbers: this.#merged.get(keyOf(order))! };
-      default: return { ...order, fingerprint };
+      case "model": return { ...order, ...named, settings: training?.(order.round) ?? null, numbers: this.#holdings.parameters };
+      case "done": return { ...order, ...named, numbers: this.#holdings.parameters };
+      case "gathered": return { ...order, ...named, numbers: this.#holdings.merged(order.topic, order.round) };
+      default: return { ...order, ...named };
     }
   }
 
@@ -262,55 +384,75 @@ export class Orchestrator {
   #count({ message }: Ticket, order: ReplyOrder, bytes: number): void {
     const round = order.kind === "model" || order.kind === "accepted" || order.kind === "gathered" ? order.round : 0;
     if (round === 0) return;
-    const traffic = this.#traffic.get(round) ?? this.#state.plan.clients.map(() => 0);
-    traffic[this.#state.plan.clients.indexOf(message.client)] += bytes;
-    this.#traffic.set(round, traffic);
+    const traffic = this.#traffic.get(round) ?? new Map<string, number>();
+    this.#traffic.set(round, traffic.set(message.client, (traffic.get(message.client) ?? 0) + bytes));
   }
 
-  #fold({ ticket, round, client, samples }: Extract<Effect, { type: "fold" }>): void {
-    const { message } = this.#tickets.get(ticket)!;
-    if (message.kind === "update") this.#sum.add(client, message.numbers, samples);
-    this.#dispatch({ type: "folded", round, client });
+  #numbersOf(entry: Entry, ticket: number | undefined): Uint8Array {
+    if (entry.kind === "opened") return entry.attempt === 1 ? bytesOf(this.#holdings.parameters) : NOTHING;
+    const message = ticket === undefined ? undefined : this.#tickets.get(ticket)?.message;
+    return message && "numbers" in message ? bytesOf(message.numbers) : NOTHING;
   }
 
-  #keep(effect: Extract<Effect, { type: "keep" }>): void {
-    const { message } = this.#tickets.get(effect.ticket)!;
-    const kept = this.#kept.get(keyOf(effect)) ?? [];
-    if (message.kind === "gather") kept[effect.client] = message.numbers;
-    this.#kept.set(keyOf(effect), kept);
+  #write(entry: Entry, bytes: Uint8Array): void {
+    if (!this.#store) return this.#written(entry, bytes);
+    if (this.#snapshotDue) return void this.#held.push({ entry, bytes });
+    this.#inFlight += 1;
+    this.#store.append([toStored(entry, bytes)]).then(() => {
+      this.#inFlight -= 1;
+      if (!this.#stopped) this.#written(entry, bytes);
+    }, (error) => this.stop(asError(error)));
   }
 
-  #mergeTopic(effect: Extract<Effect, { type: "merge" }>): void {
-    const kept = this.#kept.get(keyOf(effect))!;
-    this.#merged.set(keyOf(effect), this.#merge(effect.topic, new Map(this.#state.plan.clients.map((id, index) => [id, kept[index]!]))));
-    if (effect.topic !== EVALUATION) this.#kept.delete(keyOf(effect)); // an evaluation is kept until it is reported
-    this.#dispatch({ type: "merged", topic: effect.topic, round: effect.round });
-  }
-
-  #close({ round, updates }: Extract<Effect, { type: "close" }>): void {
-    const mean = this.#sum.drain();
-    const next = this.#state.plan.arithmetic === "lattice" ? this.#strategy(this.#parameters, mean, round) : mean;
-    if (next.length !== this.#parameters.length || countMisfits(next) > 0) {
-      throw new RangeError(`round ${round}: the strategy's parameters expected ${this.#parameters.length} finite numbers`);
+  /** The entry is durable. */
+  #written(entry: Entry, bytes: Uint8Array): void {
+    try {
+      this.#absorb(entry, bytes);
+    } catch (error) {
+      return this.#fail(error);
     }
-    this.#parameters = next;
-    this.#closed.set(round, { parameters: next, sha256: sha256(next), updates });
-    this.#dispatch({ type: "closed", round });
+    if (entry.kind === "opened" && entry.attempt === 1) this.#snapshotDue = this.#store !== undefined;
+    this.#dispatch({ type: "written", entry });
+    this.#options.onEntry?.(entry);
+    this.#snapshotIfDue();
+  }
+
+  /** A snapshot is of a moment in which nothing is on its way: what comes meanwhile waits for it. */
+  #snapshotIfDue(): void {
+    if (!this.#snapshotDue || this.#inFlight > 0 || this.#stepping) return;
+    const { fields: holdings, bytes: numbers } = this.#holdings.pack();
+    this.#snapshotDue = false;
+    this.#store!.snapshot({ kind: SNAPSHOT, fields: { state: restarted(this.#state, this.#state.epoch, 0), holdings }, numbers }).catch((error) => this.stop(asError(error)));
+    for (const { entry, bytes } of this.#held.splice(0)) this.#write(entry, bytes);
+  }
+
+  /** While it runs as while it recovers: before the core is told. */
+  #absorb(entry: Entry, bytes: Uint8Array): void {
+    this.#holdings.absorb(entry, bytes);
+    if (entry.kind === "closed") this.#closed.set(entry.round, { parameters: this.#holdings.parameters, sha256: entry.model, updates: this.#state.updates });
+  }
+
+  #compute(round: number): void {
+    const next = this.#holdings.compute(round);
+    this.#digest(bytesOf(next)).then((model) => this.#dispatch({ type: "computed", round, model }), (error) => this.#fail(error));
   }
 
   /** Reports wait for each other, so that whoever listens hears the rounds in order. */
   #report(round: number): void {
-    const { parameters, sha256, updates } = this.#closed.get(round)!;
-    const key = keyOf({ topic: EVALUATION, round });
-    const kept = this.#kept.get(key)!;
-    const traffic = this.#traffic.get(round)!;
-    this.#closed.delete(round);
-    this.#kept.delete(key);
+    const closed = this.#closed.get(round);
+    if (!closed) return; // before the start
+    const { parameters, sha256, updates } = closed;
+    const evaluations = this.#holdings.evaluations(round);
+    const traffic = this.#traffic.get(round);
+    for (const kept of this.#closed.keys()) if (kept <= round) this.#closed.delete(kept);
     for (const counted of this.#traffic.keys()) if (counted <= round) this.#traffic.delete(counted);
-    const clients = this.#state.plan.clients.map((id, index) => ({ id, ...updates[index], bytes: traffic[index], evaluation: kept[index]! }));
+    const clients = Object.keys(updates).sort().map((id): ClientReport => {
+      const { samples, loss } = updates[id];
+      return { id, samples, loss, bytes: traffic?.get(id) ?? 0, evaluation: evaluations.get(id) ?? new Float64Array(0) };
+    });
     const total = (amount: (client: ClientReport) => number) => clients.reduce((sum, client) => sum + amount(client), 0);
+    const report = { round, samples: total(({ samples }) => samples), bytes: total(({ bytes }) => bytes), sha256, clients };
     this.#reports = this.#reports.then(async () => {
-      const report = { round, samples: total(({ samples }) => samples), bytes: total(({ bytes }) => bytes), sha256: await sha256, clients };
       this.#history.push(report);
       await this.#options.onRound?.(report, parameters);
     });
@@ -318,34 +460,58 @@ export class Orchestrator {
   }
 
   #finish(): void {
-    const history = this.#history;
-    this.#reports.then(() => this.#resolve({ build: this.#state.plan.build, parameters: this.#parameters, sha256: history[history.length - 1].sha256, history }), () => {});
+    const { plan: { build }, models, round } = this.#state;
+    const result = { build, parameters: this.#holdings.parameters, sha256: models[round + 1], history: this.#history };
+    this.#reports.then(() => this.#resolve(result), () => {});
   }
 }
 
-const keyOf = ({ topic, round }: { readonly topic: string; readonly round: number }): string => `${round} ${topic}`;
+/** How `open` hands its store to the constructor, and nobody else does. */
+const STORE = Symbol("store");
+const storeOf = (options: OrchestratorOptions): Store | undefined => (options as { readonly [STORE]?: Store })[STORE];
+
+const bytesOf = (numbers: ArrayBufferView): Uint8Array => new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 
 const reasonOf = (error: unknown): string => String(error instanceof Error ? error.message : error).slice(0, 1024);
 
 const isRequest = (message: Message): message is Request => "client" in message;
 
-function checkOptions({ clients, parameters, rounds, fingerprint, startRound = 1, build = "simd", arithmetic, strategy, limits }: OrchestratorOptions) {
-  const count = (title: string, value: number, min: number, max: number) => {
-    if (!Number.isInteger(value) || value < min || value > max) throw new RangeError(`"${title}" expected integer from ${min} to ${max}, got ${value}`);
-  };
-  checkFingerprint(fingerprint);
-  checkBuild(build);
+const count = (title: string, value: number, min: number, max: number): void => {
+  if (!Number.isInteger(value) || value < min || value > max) throw new RangeError(`"${title}" expected integer from ${min} to ${max}, got ${value}`);
+};
+
+function checkClients(clients: readonly string[], maxSamples: number): void {
   clients.forEach(checkClientId);
   if (new Set(clients).size !== clients.length) throw new RangeError(`"clients" expected distinct ids, got ${clients.join(", ")}`);
+  if (clients.length === 0 || clients.length * maxSamples > MAX_TOTAL_SAMPLES) {
+    throw new RangeError(`"clients" expected 1 to ${Math.floor(MAX_TOTAL_SAMPLES / maxSamples)} with at most ${maxSamples} samples each, got ${clients.length}; lower limits.samples for more`);
+  }
+}
+
+function checkOptions({ clients, parameters, rounds, fingerprint, task = "local", startRound = 1, build = "simd", arithmetic = "lattice", strategy, limits, policy, aggregators = [] }: OrchestratorOptions) {
+  checkTask(task);
+  checkFingerprint(fingerprint);
+  checkBuild(build);
   count("rounds", rounds, 1, 1_000_000);
   count("startRound", startRound, 1, rounds);
   if (parameters.length === 0 || countMisfits(parameters) > 0) throw new RangeError(`"parameters" expected finite numbers, at least one`);
   if (arithmetic === "float32" && strategy) throw new RangeError(`"strategy" works on the lattice; with arithmetic "float32" the new parameters are the clients' average as it is`);
   const { samples: maxSamples = 2 ** 20, change = 128 } = limits ?? {};
   count("limits.samples", maxSamples, 1, 2 ** 31 - 1);
-  if (clients.length === 0 || clients.length * maxSamples > MAX_TOTAL_SAMPLES) {
-    throw new RangeError(`"clients" expected 1 to ${Math.floor(MAX_TOTAL_SAMPLES / maxSamples)} with at most ${maxSamples} samples each, got ${clients.length}; lower limits.samples for more`);
-  }
+  checkClients(clients, maxSamples);
+  aggregators.forEach(checkClientId);
   if (!(change > 0 && change <= 128)) throw new RangeError(`"limits.change" expected above 0 and at most 128, got ${change}`);
-  return { maxSamples, bound: Math.min(LATTICE_BOUND, Math.floor(change * LATTICE_SCALE)) };
+  const { seed = 1, cohort = null, closeAt = null, minClients = 1, deadlineMs = null, maxStaleness = 0, overweight = "refuse" } = policy ?? {};
+  if (cohort !== null) count("policy.cohort", cohort, 1, 1_000_000);
+  if (closeAt !== null) count("policy.closeAt", closeAt, 1, 1_000_000);
+  count("policy.minClients", minClients, 1, 1_000_000);
+  if (deadlineMs !== null) count("policy.deadlineMs", deadlineMs, 1, 2 ** 40);
+  count("policy.maxStaleness", maxStaleness, 0, 1000);
+  if (arithmetic === "float32" && (maxStaleness > 0 || aggregators.length > 0)) throw new RangeError(`"policy.maxStaleness" and "aggregators" are for the lattice: float32 parameters of another round, or of several clients, do not add up`);
+  return {
+    bound: Math.min(LATTICE_BOUND, Math.floor(change * LATTICE_SCALE)),
+    plan: { task, fingerprint, startRound, rounds, build, parameters: parameters.length, arithmetic, policy: { seed, cohort, closeAt, minClients, deadlineMs, maxStaleness, maxSamples, overweight } },
+  };
 }

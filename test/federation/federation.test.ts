@@ -221,7 +221,10 @@ describe("a gather", () => {
 });
 
 describe("an orchestrator refuses", () => {
-  const good = { kind: "update", fingerprint, client: "north", round: 1, samples: 500, loss: 1, numbers: Int32Array.of(1, 2, 3, 4, 5) } as const;
+  const task = "local";
+  /** Of `initial`. */
+  const model = "0e6ffa6617155fd7b190fee0c503764ae45071d7fd71c40aca5e59959d92b3d0";
+  const good = { kind: "update", task, fingerprint, client: "north", round: 1, attempt: 1, model, samples: 500, loss: 1, numbers: Int32Array.of(1, 2, 3, 4, 5) } as const;
   const ofVersion1 = encode(good);
   ofVersion1[4] = 1;
   const bad: [string, string, Uint8Array][] = [
@@ -231,7 +234,11 @@ describe("an orchestrator refuses", () => {
     ["another version", "version", ofVersion1],
     ["another fingerprint", "fingerprint", encode({ ...good, fingerprint: "00000000" })],
     ["a future round", "round", encode({ ...good, round: 99 })],
-    ["a past round", "round", encode({ ...good, round: 0 })],
+    ["a round before the first", "round", encode({ ...good, round: 0 })],
+    ["an attempt that has not been", "round", encode({ ...good, attempt: 2 })],
+    ["another model", "model", encode({ ...good, model: "0".repeat(64) })],
+    ["another federation", "task", encode({ ...good, task: "press" })],
+    ["a sum, from one who is no aggregator", "client", encode({ ...good, members: [{ id: "north", samples: 500, loss: 1 }], numbers: BigInt64Array.of(1n, 2n, 3n, 4n, 5n) })],
     ["an unknown client", "client", encode({ ...good, client: "east" })],
     ["a client named like a method", "client", encode({ ...good, client: "constructor" })],
     ["a value beyond the lattice", "values", encode({ ...good, numbers: Int32Array.of(1, 2, 3, 4, -(2 ** 31)) })],
@@ -240,10 +247,10 @@ describe("an orchestrator refuses", () => {
     ["negative samples", "samples", encode({ ...good, samples: -5 })],
     ["half a sample", "samples", encode({ ...good, samples: 2.5 })],
     ["more samples than the cap", "samples", encode({ ...good, samples: 2 ** 20 + 1 })],
-    ["a reply in place of a request", "frame", encode({ kind: "accepted", fingerprint, round: 1 })],
+    ["a reply in place of a request", "frame", encode({ kind: "accepted", task, fingerprint, round: 1 })],
     ["a truncated frame", "frame", encode(good).subarray(0, 60)],
     ["an empty request", "frame", new Uint8Array(0)],
-    ["figures of a round not closed", "round", encode({ kind: "gather", fingerprint, client: "north", topic: "evaluation", round: 99, numbers: new Float64Array(1) })],
+    ["figures of a round not closed", "round", encode({ kind: "gather", task, fingerprint, client: "north", topic: "evaluation", round: 99, numbers: new Float64Array(1) })],
   ];
 
   test.each(bad)("an update with %s", async (_, code, frame) => {
@@ -296,7 +303,7 @@ describe("an orchestrator refuses", () => {
     const { sha256 } = await federate({}, insisting);
     expect(sha256).toBe(calm.sha256);
     expect(codes).toHaveLength(4);
-    for (const code of codes) expect(["duplicate", "round"]).toContain(code);
+    for (const code of codes) expect(["duplicate", "late"]).toContain(code);
   });
 });
 
@@ -371,9 +378,9 @@ describe("a client", () => {
 
   test("recognises an orchestrator that answers out of turn or out of its mind", async () => {
     const answering = (reply: Uint8Array) => new FactoryClient({ ...north, exchange: async () => reply }).run();
-    await expect(answering(encode({ kind: "accepted", fingerprint, round: 1 }))).rejects.toThrow(/answered "accepted" while joining/);
-    await expect(answering(encode({ kind: "accepted", fingerprint: "00000000", round: 1 }))).rejects.toThrow(/about model 00000000/);
-    await expect(answering(encode({ kind: "join", fingerprint, client: "north", build: "simd" }))).rejects.toThrow(/with a request/);
+    await expect(answering(encode({ kind: "accepted", task: "local", fingerprint, round: 1 }))).rejects.toThrow(/answered "accepted" while joining/);
+    await expect(answering(encode({ kind: "accepted", task: "local", fingerprint: "00000000", round: 1 }))).rejects.toThrow(/about model 00000000/);
+    await expect(answering(encode({ kind: "join", task: "local", fingerprint, client: "north", build: "simd" }))).rejects.toThrow(/with a request/);
     await expect(answering(new Uint8Array(30))).rejects.toThrow(RangeError);
   });
 });

@@ -11,23 +11,29 @@ const round = fc.nat();
 const float64 = fc.float64Array({ maxLength: 40 });
 const float32 = fc.float32Array({ maxLength: 40 });
 const loss = fc.double({ noNaN: true, noDefaultInfinity: true });
-const fields = { fingerprint: hash };
+const fields = { task: client, fingerprint: hash };
+const model = fc.constantFrom("0".repeat(64), "0123456789abcdef".repeat(4));
+const members = fc.option(fc.array(fc.record({ id: client, samples: fc.nat(), loss }), { maxLength: 3 }), { nil: undefined });
 
 /** Any message that client or orchestrator could send. */
 const message: fc.Arbitrary<Message> = fc.oneof(
   fc.record({ ...fields, kind: fc.constant("join" as const), client, build: fc.constantFrom("simd" as const, "relaxed" as const) }),
   fc.record({ ...fields, kind: fc.constant("pull" as const), client }),
   fc.record({ ...fields, kind: fc.constant("gather" as const), client, topic, round, numbers: float64 }),
-  fc.record({ ...fields, kind: fc.constant("update" as const), client, round, samples: fc.nat(), loss, numbers: fc.oneof(fc.int32Array({ maxLength: 40 }), float32) }),
+  fc.record({ ...fields, kind: fc.constant("update" as const), client, round, attempt: round, model, samples: fc.nat(), loss, numbers: fc.oneof(fc.int32Array({ maxLength: 40 }), float32) }),
+  fc.record({ ...fields, kind: fc.constant("update" as const), client, round, attempt: round, model, samples: fc.nat(), loss, members, numbers: fc.bigInt64Array({ maxLength: 40 }) }),
+  fc.record({ kind: fc.constant("describe" as const), task: client, client }),
+  fc.record({ kind: fc.constant("description" as const), task: client, description: fc.jsonValue({ maxDepth: 2 }) }),
   fc.record({ ...fields, kind: fc.constant("welcome" as const), clients: round, parameters: round, startRound: round, rounds: round, arithmetic: fc.constantFrom("lattice" as const, "float32" as const) }),
   fc.record({ ...fields, kind: fc.constant("gathered" as const), topic, round, numbers: float64 }),
-  fc.record({ ...fields, kind: fc.constant("model" as const), round, settings: fc.jsonValue({ maxDepth: 2 }), numbers: float32 }),
-  fc.record({ ...fields, kind: fc.constant("done" as const), round, numbers: float32 }),
+  fc.record({ ...fields, kind: fc.constant("model" as const), epoch: round, round, attempt: round, model, settings: fc.jsonValue({ maxDepth: 2 }), numbers: float32 }),
+  fc.record({ ...fields, kind: fc.constant("done" as const), epoch: round, round, model, numbers: float32 }),
   fc.record({ ...fields, kind: fc.constant("accepted" as const), round }),
   fc.record({ ...fields, kind: fc.constant("refused" as const), code: fc.constantFrom(...REFUSAL_CODES), reason: fc.string({ unit: "grapheme", maxLength: 40 }) }),
 );
 
-const update = { kind: "update", fingerprint, client: "plant-3", round: 7, samples: 500, loss: 0.25, numbers: Int32Array.of(1, -2, 3) } as const;
+const hashOfModel = "0123456789abcdef".repeat(4);
+const update = { kind: "update", task: "press", fingerprint, client: "plant-3", round: 7, attempt: 1, model: hashOfModel, samples: 500, loss: 0.25, numbers: Int32Array.of(1, -2, 3) } as const;
 
 /** A frame with some bytes of its prefix set and a checksum that matches, as a liar would send it. */
 function forged(set: (view: DataView) => void, frame = encode(update)): Uint8Array {
@@ -41,7 +47,7 @@ function forged(set: (view: DataView) => void, frame = encode(update)): Uint8Arr
 function withFields(json: string): Uint8Array {
   const header = new TextEncoder().encode(json);
   const frame = new Uint8Array(20 + header.length);
-  frame.set(encode({ kind: "pull", fingerprint, client: "a" }).subarray(0, 16));
+  frame.set(encode({ kind: "pull", task: "press", fingerprint, client: "a" }).subarray(0, 16));
   frame.set(header, 16);
   return forged((view) => view.setUint32(8, header.length, true), frame);
 }
@@ -60,9 +66,9 @@ describe("a message", () => {
   });
 
   test("has the documented bytes", () => {
-    const frame = encode({ kind: "update", fingerprint: "00000000", client: "a", round: 1, samples: 2, loss: 0.5, numbers: Int32Array.of(1, -1) });
-    const json = '{"fingerprint":"00000000","client":"a","round":1,"samples":2,"loss":0.5}';
-    expect([...frame.subarray(0, 16)]).toEqual([0x4d, 0x57, 0x46, 0x4c, 2, 8, 1, 0, json.length, 0, 0, 0, 8, 0, 0, 0]);
+    const frame = encode({ kind: "update", task: "t", fingerprint: "00000000", client: "a", round: 1, attempt: 2, model: hashOfModel, samples: 2, loss: 0.5, numbers: Int32Array.of(1, -1) });
+    const json = `{"task":"t","fingerprint":"00000000","client":"a","round":1,"attempt":2,"model":"${hashOfModel}","samples":2,"loss":0.5}`;
+    expect([...frame.subarray(0, 16)]).toEqual([0x4d, 0x57, 0x46, 0x4c, 3, 8, 1, 0, json.length, 0, 0, 0, 8, 0, 0, 0]);
     expect(new TextDecoder().decode(frame.subarray(16, 16 + json.length))).toBe(json);
     expect([...frame.subarray(16 + json.length, -4)]).toEqual([1, 0, 0, 0, 255, 255, 255, 255]);
     expect(new DataView(frame.buffer).getUint32(frame.length - 4, true)).toBe(crc32(frame.subarray(0, -4)));
@@ -79,15 +85,15 @@ describe("a message", () => {
 
   test("of a model fits the frame limit that transports are told", () => {
     const numbers = new Float32Array(154_053);
-    expect(encode({ kind: "model", fingerprint, round: 1, settings: "x".repeat(60_000), numbers }).length).toBeLessThanOrEqual(maxFrameBytes(numbers.length));
+    expect(encode({ kind: "model", task: "t", fingerprint, epoch: 1, round: 1, attempt: 1, model: hashOfModel, settings: "x".repeat(60_000), numbers }).length).toBeLessThanOrEqual(maxFrameBytes(numbers.length));
   });
 
   test("that its own schema refuses is not sent", () => {
     expect(() => encode({ ...update, client: "../etc" })).toThrow(RangeError);
     expect(() => encode({ ...update, loss: NaN })).toThrow(RangeError);
     expect(() => encode({ ...update, numbers: new Float64Array(3) as never })).toThrow(RangeError);
-    expect(() => encode({ kind: "model", fingerprint, round: 1, settings: "x".repeat(70_000), numbers: new Float32Array(1) })).toThrow(/65536 bytes/);
-    expect(() => encode({ kind: "gather", fingerprint, client: "a", topic: "t", round: 0, numbers: new Float64Array(65_537) })).toThrow(/at most 524288 bytes/);
+    expect(() => encode({ kind: "model", task: "t", fingerprint, epoch: 1, round: 1, attempt: 1, model: hashOfModel, settings: "x".repeat(70_000), numbers: new Float32Array(1) })).toThrow(/65536 bytes/);
+    expect(() => encode({ kind: "gather", task: "t", fingerprint, client: "a", topic: "t", round: 0, numbers: new Float64Array(65_537) })).toThrow(/at most 524288 bytes/);
   });
 });
 
@@ -132,7 +138,7 @@ describe("a frame is refused with a RangeError", () => {
   });
 
   test("when version, kind, element or the zero byte are not known", () => {
-    expect(() => decode(forged((view) => view.setUint8(4, 1)))).toThrow(/expected protocol version 2, got 1/);
+    expect(() => decode(forged((view) => view.setUint8(4, 1)))).toThrow(/expected protocol version 3, got 1/);
     expect(() => decode(forged((view) => view.setUint8(5, 99)))).toThrow(/unknown kind of message 99/);
     expect(() => decode(forged((view) => view.setUint8(6, 3)))).toThrow(/"update" with numbers of type 3/);
     expect(() => decode(forged((view) => view.setUint8(6, 0)))).toThrow(FrameError);
@@ -142,12 +148,12 @@ describe("a frame is refused with a RangeError", () => {
   test.each([
     ["no JSON", "{"],
     ["no object", "[]"],
-    ["an unknown field", `{"fingerprint":"${fingerprint}","client":"a","admin":true}`],
-    ["a prototype", `{"fingerprint":"${fingerprint}","client":"a","__proto__":{"client":"b"}}`],
-    ["a field missing", `{"client":"a"}`],
-    ["an id that is a path", `{"fingerprint":"${fingerprint}","client":"../a"}`],
-    ["an endless id", `{"fingerprint":"${fingerprint}","client":"${"a".repeat(65)}"}`],
-    ["a hash that is none", `{"fingerprint":"<script>","client":"a"}`],
+    ["an unknown field", `{"task":"t","fingerprint":"${fingerprint}","client":"a","admin":true}`],
+    ["a prototype", `{"task":"t","fingerprint":"${fingerprint}","client":"a","__proto__":{"client":"b"}}`],
+    ["a field missing", `{"task":"t","client":"a"}`],
+    ["an id that is a path", `{"task":"t","fingerprint":"${fingerprint}","client":"../a"}`],
+    ["an endless id", `{"task":"t","fingerprint":"${fingerprint}","client":"${"a".repeat(65)}"}`],
+    ["a hash that is none", `{"task":"t","fingerprint":"<script>","client":"a"}`],
     ["nesting without end", "[".repeat(60_000)],
   ])("when its fields have %s", (_, json) => {
     expect(() => decode(withFields(json))).toThrow(FrameError);
