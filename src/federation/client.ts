@@ -8,11 +8,14 @@
 import { checkBuild, type BuildName } from "../kernels/build.ts";
 import { countMisfits, encodeChange } from "./accumulator.ts";
 import { sha256 } from "./checksum.ts";
-import type { Clock, Digest } from "./clock.ts";
-import { Unanswered, type Exchange } from "./exchange.ts";
-import { checkClientId, checkFingerprint, checkTask, decode, encode, MAX_GATHER_LENGTH, maxNumbersBytes, type Arithmetic, type RefusalCode, type Reply, type Request } from "./message.ts";
+import type { Digest } from "./clock.ts";
+import type { Exchange } from "./exchange.ts";
+import { checkClientId, checkFingerprint, checkTask, decode, encode, MAX_GATHER_LENGTH, maxNumbersBytes, type Arithmetic, type Reply, type Request } from "./message.ts";
 import { begin, step, type Effect, type Event } from "./participation.ts";
+import { askUntilAnswered, MisplacedError, RefusedError, type Retry } from "./retry.ts";
 import { EVALUATION } from "./state.ts";
+
+export { RefusedError, type Retry };
 
 export interface FitOptions {
   readonly round: number;
@@ -60,18 +63,6 @@ export interface FactoryClientOptions {
   readonly digest?: Digest;
 }
 
-/** How long to wait before asking again: twice as long each time, and a random part of it, so that clients do not come back all at once. */
-export interface Retry {
-  readonly clock: Clock;
-  /** In [0, 1). */
-  readonly random: () => number;
-  /** Default: 500, up to 30,000. */
-  readonly firstMs?: number;
-  readonly mostMs?: number;
-  /** Called before each wait, for a log. */
-  readonly onWait?: (error: unknown, waitMs: number) => void;
-}
-
 /** Holds one update frame. A durable one lets a client that was killed send what it had made, and not train again. */
 export interface Outbox {
   read(): Promise<Uint8Array | undefined>;
@@ -79,18 +70,6 @@ export interface Outbox {
   write(frame: Uint8Array): Promise<void>;
 }
 
-/** The orchestrator refused a request; docs/protocol.md lists the codes. */
-export class RefusedError extends RangeError {
-  override readonly name = "RefusedError";
-  readonly code: RefusalCode;
-  constructor(code: RefusalCode, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
-
-/** Refusals of bytes that were damaged or lost their session on the way: the same request may pass. */
-const PASSING: ReadonlySet<string> = new Set(["frame", "flood"]);
 /** Refusals of an update or of figures that say: too late, go on with the next model. */
 const OVERTAKEN: ReadonlySet<string> = new Set(["late", "round", "model", "duplicate"]);
 
@@ -268,22 +247,9 @@ export class FactoryClient {
     }
   }
 
-  /** Ask until there is an answer, where the client is to retry. The same bytes each time: the orchestrator counts them once. */
-  async #ask(request: Request, signal?: AbortSignal, frame: Uint8Array = encode(request)): Promise<Reply> {
-    for (let waitMs = this.#retry?.firstMs ?? 500; ; ) {
-      try {
-        return this.#checked(request, decode(await this.#exchange(frame, signal), maxNumbersBytes(this.#learner.parameters.length)));
-      } catch (error) {
-        signal?.throwIfAborted();
-        if (error instanceof Unanswered) continue;
-        if (!this.#retry || (error instanceof RefusedError && !PASSING.has(error.code)) || error instanceof MisplacedError) throw error;
-        const { clock, random, onWait, mostMs = 30_000 } = this.#retry;
-        const ms = waitMs * (0.5 + 0.5 * random());
-        onWait?.(error, ms);
-        await sleep(clock, ms, signal);
-        waitMs = Math.min(2 * waitMs, mostMs);
-      }
-    }
+  #ask(request: Request, signal?: AbortSignal, frame: Uint8Array = encode(request)): Promise<Reply> {
+    const most = maxNumbersBytes(this.#learner.parameters.length);
+    return askUntilAnswered(this.#exchange, frame, (reply) => this.#checked(request, decode(reply, most)), this.#retry, signal);
   }
 
   #checked(request: Request, reply: ReturnType<typeof decode>): Reply {
@@ -309,28 +275,10 @@ export class FactoryClient {
   }
 }
 
-/** An answer that is not of this conversation: asking again does not mend it. */
-class MisplacedError extends RangeError {}
-
 const memoryOutbox = (): Outbox => {
   let kept: Uint8Array | undefined;
   return { read: async () => kept, write: async (frame) => void (kept = frame) };
 };
-
-/** @throws what the signal is aborted with */
-function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const cancel = clock.after(ms, () => {
-      signal?.removeEventListener("abort", leave);
-      resolve();
-    });
-    const leave = () => {
-      cancel();
-      reject(signal!.reason);
-    };
-    signal?.addEventListener("abort", leave, { once: true });
-  });
-}
 
 /** What is in hand during a round. */
 interface Round {

@@ -216,7 +216,7 @@ export class Orchestrator {
 
   /**
    * The orchestrator as an Exchange. A request that is no message of ours is answered like any other: refused.
-   * @param sender who is proven to have sent it, where somebody has checked: it speaks for itself only
+   * @param sender who is proven to have sent it, where somebody has checked: it speaks for itself, an aggregator for its members too
    */
   readonly handle = async (request: Uint8Array, signal?: AbortSignal, sender?: string): Promise<Uint8Array> => {
     await this.#ready;
@@ -229,7 +229,7 @@ export class Orchestrator {
       if (!(error instanceof FrameError)) throw error;
       return this.#encodeReply({ kind: "refused", code: error.code, reason: error.message });
     }
-    if (sender !== undefined && message.client !== sender) {
+    if (sender !== undefined && message.client !== sender && !this.#state.aggregators.includes(sender)) {
       return this.#encodeReply({ kind: "refused", code: "client", reason: `a message of client "${message.client}", but it was "${sender}" who sent it` });
     }
     if (message.kind === "describe") return encode({ kind: "description", task: this.#state.plan.task, description: this.#options.description ?? null });
