@@ -21,7 +21,7 @@ const ROOMS: Record<string, { from?: string[]; types?: string[]; packages?: stri
   model: { from: ["kernels"], packages: ["zod"] },
   federation: { from: ["kernels"], packages: ["zod"] },
   onnx: { types: ["model", "data"], packages: ["@bufbuild/protobuf"] },
-  tasks: { from: ["kernels", "signal", "data", "model", "federation", "onnx"] },
+  tasks: { from: ["kernels", "signal", "data", "model", "federation", "onnx"], packages: ["zod"] },
 };
 /** What crosses a room's wall beside the table: layout and shapes are the model's format, and the export writes it. */
 const EXCEPTIONS = ["src/onnx/export.ts -> src/model/layout.ts", "src/onnx/export.ts -> src/model/shape.ts"];

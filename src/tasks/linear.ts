@@ -20,7 +20,7 @@ import { chooseGram, gramOf, LAMBDAS, mergeGrams, solveGram, type LinearFit } fr
 import { layoutOf } from "../model/layout.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import { concatWindows } from "../signal/window.ts";
-import { agreeOnRegimes, mergeOf } from "./federation.ts";
+import { agreeOnRegimes, mergeOf } from "./party.ts";
 import { scoresOf, type Scoring } from "./score.ts";
 import type { Score, Way } from "./study.ts";
 import type { TaskData, TaskFactory, TaskWindows } from "./task.ts";

@@ -13,7 +13,7 @@ import { random } from "../kernels/random.ts";
 import { initialParameters } from "../model/network.ts";
 import { adam } from "../model/trainer.ts";
 import type { Windows } from "../signal/window.ts";
-import { shared } from "./federation.ts";
+import { shared } from "./party.ts";
 import { fitLinear } from "./linear.ts";
 import { ALL, type CaseContext, type Score, type StudyCase } from "./study.ts";
 import { halfCosine } from "./task.ts";
