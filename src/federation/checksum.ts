@@ -38,11 +38,16 @@ export async function sha256(content: ArrayBufferView): Promise<string> {
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** SHA-256 of a JSON value, whatever the order of its keys: what client and orchestrator compare to know that they mean the same model. */
-export function fingerprintOf(value: unknown): Promise<string> {
+/** A JSON value as text with no space, its keys sorted: one text for one value. */
+export function canonicalJson(value: unknown): string {
   const sorted = (_: string, part: unknown) =>
     part !== null && typeof part === "object" && !Array.isArray(part)
       ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
       : part;
-  return sha256(new TextEncoder().encode(JSON.stringify(value, sorted)));
+  return JSON.stringify(value, sorted);
+}
+
+/** SHA-256 of a JSON value, whatever the order of its keys: what client and orchestrator compare to know that they mean the same model. */
+export function fingerprintOf(value: unknown): Promise<string> {
+  return sha256(new TextEncoder().encode(canonicalJson(value)));
 }
