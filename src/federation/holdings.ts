@@ -106,8 +106,8 @@ export class Holdings {
     return this.#contributions.get(keyOf({ topic: EVALUATION, round })) ?? new Map();
   }
 
-  merged(topic: string, round: number): Float64Array {
-    return this.#merged.get(keyOf({ topic, round }))!;
+  merged(topic: string, round: number): Float64Array | undefined {
+    return this.#merged.get(keyOf({ topic, round }));
   }
 
   #forgetEvaluations(before: number): void {

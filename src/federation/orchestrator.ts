@@ -16,7 +16,7 @@ import { sha256 } from "./checksum.ts";
 import { systemClock, type Clock, type Digest } from "./clock.ts";
 import { fromStored, toStored, type Entry, type StoredEntry } from "./entry.ts";
 import { Holdings } from "./holdings.ts";
-import { checkClientId, checkFingerprint, checkTask, decode, encode, FrameError, maxNumbersBytes, type Arithmetic, type Message, type Reply, type Request } from "./message.ts";
+import { checkClientId, checkFingerprint, checkTask, decode, encode, FrameError, maxNumbersBytes, type Arithmetic, type Message, type RefusalCode, type Reply, type Request } from "./message.ts";
 import type { Merge } from "./merge.ts";
 import { step, type Effect, type Envelope, type Event, type ReplyOrder } from "./orchestration.ts";
 import { apply, begin, restarted, wakeAtMs, type Policy, type State } from "./state.ts";
@@ -63,8 +63,23 @@ export interface OrchestratorOptions {
   readonly onRound?: (report: RoundReport, parameters: Float32Array) => void | Promise<void>;
   /** Called for each entry that has become true, for a log or an announcement. */
   readonly onEntry?: (entry: Entry) => void;
+  /** Called for each answer, for figures of who was there and what was refused. */
+  readonly onAnswer?: (answer: Answer) => void;
   readonly clock?: Clock;
   readonly digest?: Digest;
+}
+
+/** Who asked what, and what kind of answer it was. */
+export interface Answer {
+  /** As the frame says, or as the sender is proven; absent where it is no frame. */
+  readonly client?: string;
+  readonly request?: Request["kind"];
+  readonly reply: Reply["kind"];
+  /** Of a refusal. */
+  readonly code?: RefusalCode;
+  readonly reason?: string;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
 }
 
 /** What survives: as federation/store.ts has it. */
@@ -198,6 +213,11 @@ export class Orchestrator {
     return this.#state;
   }
 
+  /** What a topic has been merged to, if it has. */
+  merged(topic: string, round = 0): Float64Array | undefined {
+    return this.#holdings.merged(topic, round);
+  }
+
   /** Who may take part, from now on. @throws RangeError for an id that is none, or more clients than a sum can hold */
   enrol(clients: readonly string[], aggregators: readonly string[] = []): void {
     checkClients(clients, this.#state.plan.policy.maxSamples);
@@ -227,12 +247,16 @@ export class Orchestrator {
       if (!isRequest(message)) throw new FrameError("frame", `message "${message.kind}" is a reply`);
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
-      return this.#encodeReply({ kind: "refused", code: error.code, reason: error.message });
+      return this.#refuse({ client: sender }, request.length, error.code, error.message);
     }
     if (sender !== undefined && message.client !== sender && !this.#state.aggregators.includes(sender)) {
-      return this.#encodeReply({ kind: "refused", code: "client", reason: `a message of client "${message.client}", but it was "${sender}" who sent it` });
+      return this.#refuse({ client: sender, request: message.kind }, request.length, "client", `a message of client "${message.client}", but it was "${sender}" who sent it`);
     }
-    if (message.kind === "describe") return encode({ kind: "description", task: this.#state.plan.task, description: this.#options.description ?? null });
+    if (message.kind === "describe") {
+      const reply = encode({ kind: "description", task: this.#state.plan.task, description: this.#options.description ?? null });
+      this.#options.onAnswer?.({ client: message.client, request: message.kind, reply: "description", bytesIn: request.length, bytesOut: reply.length });
+      return reply;
+    }
     const measured = message;
     const envelope = await this.#measure(measured);
     signal?.throwIfAborted();
@@ -253,6 +277,12 @@ export class Orchestrator {
       this.#dispatch({ type: "arrived", ticket, message: envelope });
     });
   };
+
+  #refuse(who: Pick<Answer, "client" | "request">, bytesIn: number, code: RefusalCode, reason: string): Uint8Array {
+    const reply = this.#encodeReply({ kind: "refused", code, reason });
+    this.#options.onAnswer?.({ ...who, reply: "refused", code, reason, bytesIn, bytesOut: reply.length });
+    return reply;
+  }
 
   async #begin(): Promise<void> {
     if (this.#state.phase === "starting" && this.#state.attempt === 0) this.#dispatch({ type: "begun", model: await this.#digest(bytesOf(this.#holdings.parameters)) });
@@ -358,6 +388,9 @@ export class Orchestrator {
       throw error;
     }
     this.#count(ticket, order, ticket.bytes + reply.length);
+    const { client, kind: request } = ticket.message;
+    const refusal = order.kind === "refused" ? { code: order.code, reason: order.reason } : undefined;
+    this.#options.onAnswer?.({ client, request, reply: order.kind, ...refusal, bytesIn: ticket.bytes, bytesOut: reply.length });
     ticket.answer(reply);
   }
 
@@ -375,7 +408,7 @@ export class Orchestrator {
     switch (order.kind) {
       case "model": return { ...order, ...named, settings: training?.(order.round) ?? null, numbers: this.#holdings.parameters };
       case "done": return { ...order, ...named, numbers: this.#holdings.parameters };
-      case "gathered": return { ...order, ...named, numbers: this.#holdings.merged(order.topic, order.round) };
+      case "gathered": return { ...order, ...named, numbers: this.#holdings.merged(order.topic, order.round)! };
       default: return { ...order, ...named };
     }
   }

@@ -14,6 +14,8 @@ export interface Retry {
   /** Default: 500, up to 30,000. */
   readonly firstMs?: number;
   readonly mostMs?: number;
+  /** Failures that another try does not mend, beside refusals. */
+  readonly isFinal?: (error: unknown) => boolean;
   /** Called before each wait, for a log. */
   readonly onWait?: (error: unknown, waitMs: number) => void;
 }
@@ -44,7 +46,7 @@ export async function askUntilAnswered<T>(exchange: Exchange, frame: Uint8Array,
     } catch (error) {
       signal?.throwIfAborted();
       if (error instanceof Unanswered) continue;
-      if (!retry || (error instanceof RefusedError && !PASSING.has(error.code)) || error instanceof MisplacedError) throw error;
+      if (!retry || (error instanceof RefusedError && !PASSING.has(error.code)) || error instanceof MisplacedError || retry.isFinal?.(error)) throw error;
       const { clock, random, onWait, mostMs = 30_000 } = retry;
       const ms = waitMs * (0.5 + 0.5 * random());
       onWait?.(error, ms);

@@ -12,10 +12,13 @@ import type { Fetch } from "../federation/http.ts";
 /** Everything in PEM. Without `ca` those count that Node trusts anyway. */
 export type Certificates = Pick<AgentOptions, "ca" | "cert" | "key">;
 
-/** Connections are kept alive and shared by all calls. Bodies are bytes; redirects are not followed. */
-export function nodeFetch(certificates: Certificates = {}): Fetch {
+/**
+ * Connections are kept alive and shared by all calls. Bodies are bytes; redirects are not followed.
+ * @param secure instead of one made from the certificates, such as pinnedAgent's
+ */
+export function nodeFetch(certificates: Certificates = {}, secure?: HttpsAgent): Fetch {
   const http = new HttpAgent({ keepAlive: true });
-  const https = new HttpsAgent({ ...certificates, keepAlive: true });
+  const https = secure ?? new HttpsAgent({ ...certificates, keepAlive: true });
   return (url, { method = "GET", headers, body, signal }) =>
     new Promise((resolve, reject) => {
       const [send, agent] = url.startsWith("https:") ? [requestHttps, https] : [requestHttp, http];

@@ -33,7 +33,10 @@ export interface Artefact {
   readonly rounds: number;
 }
 
-export function encodeArtefact(task: string, data: TaskData, { spec, build, parameters, statistics, adaptedTo, scaler, threshold, sha256, rounds }: Artefact): Uint8Array {
+/** What an artefact tells of the data behind it. */
+export type Provenance = Pick<TaskData, "channels" | "rateHz" | "origin"> & { readonly factories: { readonly length: number } };
+
+export function encodeArtefact(task: string, data: Provenance, { spec, build, parameters, statistics, adaptedTo, scaler, threshold, sha256, rounds }: Artefact): Uint8Array {
   const metadata: Record<string, string> = {
     task,
     build,

@@ -14,6 +14,8 @@ import type { Task, TaskData } from "./task.ts";
 
 /** What a client is told. */
 export interface Charter {
+  /** The federation's name, in every message. */
+  readonly name: string;
   /** By which task a client reads its data, and which subset. */
   readonly task: string;
   readonly subset: string | null;
@@ -27,8 +29,6 @@ export interface Charter {
 
 /** What an orchestrator is started with. */
 export interface FederationConfig extends Charter {
-  /** The federation's name, in every message. */
-  readonly name: string;
   readonly localEpochs: number;
   readonly batch: number;
   readonly clients: readonly string[];
@@ -40,6 +40,7 @@ const integer = (min: number, max: number) => z.int().check(z.gte(min), z.lte(ma
 const id = z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "expected 1 to 64 of A-Z a-z 0-9 . _ -, the first a letter or digit"));
 
 const charterFields = {
+  name: id,
   task: id,
   subset: z._default(z.nullable(z.string()), null),
   seed: z._default(integer(0, 2 ** 32 - 1), 1),
@@ -68,7 +69,6 @@ const policy = z.strictObject({
 
 const config = z.strictObject({
   ...charterFields,
-  name: id,
   localEpochs: integer(1, 10_000),
   batch: integer(1, 65_536),
   clients: z._default(z.array(id).check(z.maxLength(100_000)), []),
@@ -95,8 +95,8 @@ function checked<T>(schema: z.ZodMiniType<T>, value: unknown, place: string): T 
 }
 
 /** What clients are told of it. */
-export function charterOf({ task, subset, seed, rounds, build, spec, data }: FederationConfig): Charter {
-  return { task, subset, seed, rounds, build, spec, data };
+export function charterOf({ name, task, subset, seed, rounds, build, spec, data }: FederationConfig): Charter {
+  return { name, task, subset, seed, rounds, build, spec, data };
 }
 
 /** The config of a federation like a run in one process, as JSON for people to change. */

@@ -35,6 +35,8 @@ export interface PartyOptions {
   readonly everyRound?: boolean;
   /** Called when the factories have agreed on it, before the first round. */
   readonly onScaler?: (scaler: Scaler) => void;
+  /** Called after each local training. */
+  readonly onFit?: (round: number, fitted: { readonly samples: number; readonly loss: number }) => void;
 }
 
 export interface Party {
@@ -143,6 +145,7 @@ export class FactoryLearner implements Learner {
     const stream = [seed, id, round];
     const { parameters, ...fitted } = await pool.fit({ kind: "fit", spec, build, parameters: this.parameters, examples, training: settings as Training, stream });
     this.parameters.set(parameters);
+    this.#options.onFit?.(round, fitted);
     return fitted;
   }
 

@@ -1,0 +1,307 @@
+/**
+ * @module
+ * `millwright orchestrate CONFIG --listen HOST:PORT --state DIR`: a federation's orchestrator, for weeks.
+ * Everything it must not forget is in STATE/journal; the files beside it are made from that.
+ *
+ *     config.json  rounds.jsonl  model.safetensors  model.onnx  roster.json
+ */
+import { appendFileSync, existsSync, mkdirSync, readFileSync, unwatchFile, watchFile } from "node:fs";
+import { join, resolve as resolvePath } from "node:path";
+import { fingerprintOf, sha256 } from "../federation/checksum.ts";
+import { systemClock } from "../federation/clock.ts";
+import type { Entry } from "../federation/entry.ts";
+import type { Exchange } from "../federation/exchange.ts";
+import { guard } from "../federation/guard.ts";
+import { publicKeyOfPrivate, type Signer } from "../federation/identity.ts";
+import { maxFrameBytes } from "../federation/message.ts";
+import { Orchestrator, type Answer, type Result, type RoundReport } from "../federation/orchestrator.ts";
+import { Presence } from "../federation/presence.ts";
+import type { Role, Roster } from "../federation/roster.ts";
+import { CLIENT_STATES } from "../federation/status.ts";
+import { DamageError, openStore } from "../federation/store.ts";
+import { layoutOf, statisticsOf } from "../model/layout.ts";
+import { initialParameters } from "../model/network.ts";
+import { nodeDisk } from "../node/disk.ts";
+import { createLog, type Log } from "../node/log.ts";
+import { Registry } from "../node/metrics.ts";
+import { machine, readSigner, watchRoster } from "../node/roster.ts";
+import { serveExchange, type Serving } from "../node/server.ts";
+import { fingerprintOfCertificate, readCertificate, selfSigned, type Certificate } from "../node/tls.ts";
+import { encodeArtefact, exportRun, type Artefact } from "../tasks/artefact.ts";
+import { charterOf, parseConfig, trainingOf, type FederationConfig } from "../tasks/charter.ts";
+import { judgeOf } from "../tasks/judge.ts";
+import { mergeOf, scalerOfTopics } from "../tasks/party.ts";
+import { tasks } from "../tasks/run.ts";
+import { writeWhole } from "./folder.ts";
+import type { Io } from "./program.ts";
+
+export interface OrchestrateOptions {
+  readonly listen: string;
+  readonly state: string;
+  readonly roster?: string;
+  readonly key?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  /** Names and addresses for a certificate that the orchestrator signs itself. */
+  readonly selfSigned?: readonly string[];
+  readonly insecure: boolean;
+  /** End when every client has the last model, or a deadline after it. */
+  readonly exit: boolean;
+  readonly keepRounds?: number;
+}
+
+const INTERRUPTED = 130;
+/** How long clients may still fetch the last model before an orchestrator that is to exit does. */
+const LINGER_MS = 3_000;
+const ROSTER_POLL_MS = 2_000;
+const SELF_SIGNED_DAYS = 365;
+
+export async function orchestrate(configFile: string, options: OrchestrateOptions, io: Io): Promise<number> {
+  const config = readConfig(configFile, io);
+  const { host, port } = addressOf(options.listen);
+  const state = resolvePath(io.directory, options.state);
+  const identity = await identityOf(options, io);
+  const clients = identity ? clientsOf(identity.roster()) : { clients: config.clients, aggregators: config.aggregators };
+  if (clients.clients.length === 0) throw new RangeError(`${configFile}: "clients" expected at least one id, or give --roster FILE`);
+  mkdirSync(state, { recursive: true });
+  const log = createLog((line) => io.stderr(line), () => Date.now());
+  const presence = new Presence(io.nowMs());
+  const results = new Results(config, state, log);
+
+  const { store, snapshot, entries, warnings } = await openStore(nodeDisk(join(state, "journal")), {
+    digest: sha256, random: machine.random, ...(options.keepRounds !== undefined && { keepSegments: options.keepRounds }),
+  }).catch((error: unknown) => {
+    if (error instanceof DamageError) log("error", "journal damaged", { reason: error.message });
+    throw error;
+  });
+  for (const warning of warnings) log("warn", "journal", { warning });
+  const orchestrator = await openOrchestrator(config, clients, { store, snapshot, entries }, { presence, results, log, io });
+  results.read = () => orchestrator;
+  writeWhole(join(state, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
+  const metrics = metricsOf(orchestrator, presence, io);
+  const handle: Exchange = identity ? guarded(orchestrator, identity, presence, log) : orchestrator.handle;
+  let serving: Serving | undefined;
+  try {
+    const tls = certificateOf(options, state, io);
+    serving = await serveExchange({
+      handle, host, port, ...(tls && { tls }),
+      limits: { bodyBytes: maxFrameBytes(layoutOf(config.spec).length) + 1024 },
+      status: () => presence.status(orchestrator.state, io.nowMs()), metrics, log,
+    });
+    log("info", "listening", { url: serving.url, federation: config.name, epoch: store.epoch, round: orchestrator.state.round, clients: clients.clients.length });
+    const unwatch = identity ? watchMembers(identity, orchestrator, log) : () => {};
+    try {
+      return await untilDone(orchestrator, options, io, log);
+    } finally {
+      unwatch();
+    }
+  } finally {
+    await serving?.close();
+    orchestrator.stop();
+    await store.close();
+  }
+}
+
+function readConfig(file: string, io: Io): FederationConfig {
+  const path = resolvePath(io.directory, file);
+  if (!existsSync(path)) throw new RangeError(`${file}: no such file; make one with: millwright configure <task> > ${file}`);
+  let json: unknown;
+  try {
+    json = JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    throw new RangeError(`${file}: expected JSON (${(error as Error).message})`);
+  }
+  return parseConfig(json, file);
+}
+
+/** "8443", ":8443", "127.0.0.1:8443" or "[::1]:8443" */
+function addressOf(listen: string): { host: string; port: number } {
+  const match = /^(?:(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]*):)?(\d{1,5})$/.exec(listen);
+  if (!match || Number(match[2]) > 65_535) throw new RangeError(`--listen expected HOST:PORT or :PORT, got ${JSON.stringify(listen)}`);
+  return { host: (match[1] || "0.0.0.0").replace(/^\[|\]$/g, ""), port: Number(match[2]) };
+}
+
+/** TLS with the user's certificate, or with one that is made at the first start and kept in the state folder. */
+function certificateOf({ tlsCert, tlsKey, selfSigned: hosts }: OrchestrateOptions, state: string, io: Io): Certificate | undefined {
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) throw new RangeError("--tls-cert FILE and --tls-key FILE belong together");
+  if (tlsCert !== undefined) return readCertificate(resolvePath(io.directory, tlsCert), resolvePath(io.directory, tlsKey!));
+  if (hosts === undefined) return undefined;
+  const [certFile, keyFile] = [join(state, "tls.pem"), join(state, "tls.key")];
+  if (!existsSync(certFile)) {
+    const made = selfSigned({ hosts, notBefore: new Date(), days: SELF_SIGNED_DAYS });
+    writeWhole(keyFile, made.key, 0o600);
+    writeWhole(certFile, made.cert);
+  }
+  const certificate = readCertificate(certFile, keyFile);
+  io.stdout(`${certFile}: self-signed; clients join with --tls-fingerprint ${fingerprintOfCertificate(certificate.cert)}\n`);
+  return certificate;
+}
+
+interface Identity {
+  readonly signer: Signer;
+  readonly file: string;
+  readonly roster: () => Roster;
+  readonly reload: () => Promise<Roster>;
+}
+
+async function identityOf({ roster: rosterFile, key, insecure }: OrchestrateOptions, io: Io): Promise<Identity | undefined> {
+  if (rosterFile === undefined && key === undefined) {
+    if (!insecure) throw new RangeError("expected --roster FILE and --key FILE, so that only members take part (millwright roster init makes them); --insecure does without, for a trial on one machine");
+    return undefined;
+  }
+  if (rosterFile === undefined || key === undefined) throw new RangeError("--roster FILE and --key FILE belong together");
+  const file = resolvePath(io.directory, rosterFile);
+  const { roster, reload } = await watchRoster(file);
+  return { signer: await signerIn(roster(), resolvePath(io.directory, key), ["orchestrator"]), file, roster, reload };
+}
+
+/** The member whose private key is in the file. @throws RangeError where the roster has no such member in one of the roles */
+export async function signerIn(roster: Roster, file: string, roles: readonly Role[]): Promise<Signer> {
+  if (!existsSync(file)) throw new RangeError(`${file}: no such key; millwright roster makes one`);
+  const key = await publicKeyOfPrivate(readFileSync(file, "utf8")).catch((error: unknown) => {
+    throw new RangeError(`${file}: expected an Ed25519 private key as PEM (${(error as Error).message})`);
+  });
+  const member = roster.members.find((each) => each.key === key);
+  if (!member) throw new RangeError(`${file}: the roster has no member with this key; add it with millwright roster add, or take the roster that has it`);
+  if (!roles.includes(member.role)) throw new RangeError(`${file}: the key of "${member.id}", a ${member.role}; expected one of ${roles.join(", ")}`);
+  return readSigner(file, member.id);
+}
+
+function clientsOf(roster: Roster): { clients: string[]; aggregators: string[] } {
+  const of = (role: Role) => roster.members.filter((member) => member.role === role && !member.revoked).map(({ id }) => id);
+  return { clients: of("client"), aggregators: of("aggregator") };
+}
+
+/** A roster that was changed holds from then on; one that is broken or older changes nothing. */
+function watchMembers({ file, roster, reload }: Identity, orchestrator: Orchestrator, log: Log): () => void {
+  let { version } = roster();
+  const listener = () => {
+    reload().then((newer) => {
+      if (newer.version === version) return;
+      ({ version } = newer);
+      const { clients, aggregators } = clientsOf(newer);
+      orchestrator.enrol(clients, aggregators);
+      log("info", "roster", { version, clients: clients.length, aggregators: aggregators.length });
+    }).catch((error: unknown) => log("error", "roster refused", { reason: (error as Error).message }));
+  };
+  watchFile(file, { interval: ROSTER_POLL_MS, persistent: false }, listener);
+  return () => unwatchFile(file, listener);
+}
+
+function guarded(orchestrator: Orchestrator, { signer, roster }: Identity, presence: Presence, log: Log): Exchange {
+  return guard((frame, signal, sender) => orchestrator.handle(frame, signal, sender), {
+    ...machine, signer, roster,
+    log: ({ reason, client, verified }) => {
+      presence.refuse(reason);
+      log("warn", "refused", { reason, client, verified });
+    },
+  });
+}
+
+interface Watchers {
+  readonly presence: Presence;
+  readonly results: Results;
+  readonly log: Log;
+  readonly io: Io;
+}
+
+async function openOrchestrator(config: FederationConfig, clients: { clients: readonly string[]; aggregators: readonly string[] }, opened: Parameters<typeof Orchestrator.open>[1], { presence, results, log, io }: Watchers): Promise<Orchestrator> {
+  const { spec, seed, rounds, build, name, data } = config;
+  const { maxSamples, ...policy } = config.policy;
+  const task = taskOf(config);
+  return Orchestrator.open({
+    ...clients, task: name, fingerprint: await fingerprintOf(spec), parameters: initialParameters(spec, seed), rounds, build,
+    description: charterOf(config), training: trainingOf(task, config), merge: mergeOf(data, spec),
+    policy: { ...policy, seed }, limits: { samples: maxSamples }, clock: systemClock,
+    onAnswer: (answer) => {
+      presence.note(answer, io.nowMs());
+      if (answer.reply === "refused") log("warn", "refused", refusalOf(answer));
+    },
+    onEntry: (entry) => log("info", entry.kind, fieldsOf(entry)),
+    onRound: (report, parameters) => results.round(report, parameters),
+  }, opened);
+}
+
+function taskOf({ task }: FederationConfig) {
+  const found = tasks.find(({ name }) => name === task);
+  if (!found) throw new RangeError(`"task" expected one of ${tasks.map(({ name }) => name).join(", ")}, got ${JSON.stringify(task)}`);
+  return found;
+}
+
+const refusalOf = ({ client, request, code, reason }: Answer) => ({ client, request, code, reason });
+
+function fieldsOf(entry: Entry): Record<string, unknown> {
+  switch (entry.kind) {
+    case "opened": return { round: entry.round, attempt: entry.attempt, model: entry.model, invited: entry.cohort.length };
+    case "update": return { round: entry.round, client: entry.client, samples: entry.samples, loss: entry.loss, members: entry.members.length };
+    case "closed": return { round: entry.round, model: entry.model, clients: entry.clients.length };
+    case "clients": return { clients: entry.clients.length };
+    default: return { topic: entry.topic, round: entry.round };
+  }
+}
+
+function metricsOf(orchestrator: Orchestrator, presence: Presence, io: Io): () => string {
+  const registry = new Registry();
+  const status = () => presence.status(orchestrator.state, io.nowMs());
+  registry.gauge("millwright_round", "The round that is open, or the last one.", () => status().round);
+  registry.gauge("millwright_attempt", "The attempt of the round.", () => status().attempt);
+  registry.gauge("millwright_epoch", "Which start of the orchestrator this is.", () => status().epoch);
+  registry.gauge("millwright_clients", "Clients by what they do.", () => {
+    const { clients } = status();
+    return CLIENT_STATES.map((state) => [{ state }, clients.filter((client) => client.state === state).length] as const);
+  });
+  registry.gauge("millwright_refusals_total", "Refused requests by code.", () => [...presence.refusals].map(([code, count]) => [{ code }, count] as const));
+  registry.gauge("millwright_received_bytes_total", "Bytes of requests.", () => status().bytesIn);
+  registry.gauge("millwright_sent_bytes_total", "Bytes of replies.", () => status().bytesOut);
+  return () => registry.render();
+}
+
+/** Resolves when the run is over and may end, or when a person ends it. */
+async function untilDone(orchestrator: Orchestrator, { exit }: OrchestrateOptions, io: Io, log: Log): Promise<number> {
+  const interrupted = new Promise<number>((resolve) => io.onInterrupt(() => resolve(INTERRUPTED)));
+  const finished = orchestrator.finished.then(async (result: Result) => {
+    log("info", "finished", { round: result.history.at(-1)?.round, model: result.sha256 });
+    if (!exit) return new Promise<number>(() => {}); // it goes on answering those who come late
+    await new Promise((resolve) => setTimeout(resolve, LINGER_MS));
+    return 0;
+  });
+  return Promise.race([interrupted, finished]);
+}
+
+/** What people want of it: a line a round, and the model after each. */
+class Results {
+  read: () => Orchestrator | undefined = () => undefined;
+  readonly #config: FederationConfig;
+  readonly #state: string;
+  readonly #log: Log;
+
+  constructor(config: FederationConfig, state: string, log: Log) {
+    this.#config = config;
+    this.#state = state;
+    this.#log = log;
+  }
+
+  round(report: RoundReport, parameters: Float32Array): void {
+    const { spec } = this.#config;
+    const judge = judgeOf(taskOf(this.#config), spec);
+    const evaluations = report.clients.map(({ evaluation }) => evaluation).filter(({ length }) => length > 0);
+    const threshold = evaluations.length > 0 ? judge.threshold(evaluations) : 0;
+    const metrics = evaluations.length > 0 ? judge.pooled(evaluations, threshold) : null;
+    const clients = report.clients.map(({ id, samples, loss }) => ({ id, samples, loss }));
+    appendFileSync(join(this.#state, "rounds.jsonl"), `${JSON.stringify({ round: report.round, sha256: report.sha256, samples: report.samples, bytes: report.bytes, metrics, clients })}\n`);
+    this.#write(report, parameters, threshold);
+  }
+
+  #write({ round, sha256: hash, clients }: RoundReport, parameters: Float32Array, threshold: number): void {
+    const { spec, task, data, build } = this.#config;
+    const orchestrator = this.read();
+    const moments = orchestrator?.merged("moments");
+    if (!moments) return;
+    const artefact: Artefact = { spec, build, parameters, scaler: scalerOfTopics(spec, data, moments, orchestrator!.merged("regimes")), threshold, sha256: hash, rounds: round };
+    const checkpoint = encodeArtefact(task, { ...data, factories: clients }, artefact);
+    writeWhole(join(this.#state, "model.safetensors"), checkpoint);
+    // A model that normalises over batches needs a factory's statistics, which stay there: join --out exports it.
+    if (statisticsOf(spec).length === 0) writeWhole(join(this.#state, "model.onnx"), exportRun(checkpoint));
+    this.#log("info", "model", { round, sha256: hash });
+  }
+}
