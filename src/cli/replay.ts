@@ -3,6 +3,7 @@
  * `millwright replay STATE`: every round of a federation again, from the updates that its orchestrator
  * wrote down, to the same hashes.
  */
+import { existsSync } from "node:fs";
 import { resolve as resolvePath } from "node:path";
 import { audit, type AuditedRound } from "../federation/audit.ts";
 import { sha256 } from "../federation/checksum.ts";
@@ -18,13 +19,15 @@ export interface ReplayOptions {
 }
 
 export async function replay(state: string, { json }: ReplayOptions, io: Io): Promise<number> {
-  const disk = nodeDisk(resolvePath(io.directory, state, "journal"));
+  const journal = resolvePath(io.directory, state, "journal");
+  if (!existsSync(journal)) throw new RangeError(`${state}: expected the state folder of an orchestrator, with a journal in it`);
+  const disk = nodeDisk(journal);
   const rounds: AuditedRound[] = [];
   let records = 0;
   try {
-    const { records: journal } = await readStore(disk, { digest: sha256 });
+    const { records: all } = await readStore(disk, { digest: sha256 });
     const entries = async function* (): AsyncGenerator<StoredEntry> {
-      for await (const { entry } of journal) {
+      for await (const { entry } of all) {
         records += 1;
         yield entry;
       }
