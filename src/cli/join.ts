@@ -58,11 +58,17 @@ export async function join(url: string, options: JoinOptions, io: Io, engine: En
   mkdirSync(state, { recursive: true });
   const ending = new AbortController();
   io.onInterrupt(() => ending.abort());
+  let said = "";
   const retry: Retry = {
     clock: systemClock, random: Math.random, mostMs: 15_000, isFinal: (error) => error instanceof IdentityError,
-    onWait: (error, waitMs) => io.stderr(`millwright: ${(error as Error).message}; asking again in ${(waitMs / 1000).toFixed(1)} s\n`),
+    onWait: (error) => {
+      const { message } = error as Error;
+      if (message !== said) io.stderr(`millwright: ${message}; asking again until it answers\n`);
+      said = message;
+    },
   };
   const exchange = await exchangeOf(url, { ...options, id }, state, io);
+  const outbox = nodeDisk(joinPath(state, "outbox"));
   try {
     const charter = await charterFrom(exchange, id, retry, ending.signal);
     checkMemory(charter, options.limit);
@@ -73,7 +79,7 @@ export async function join(url: string, options: JoinOptions, io: Io, engine: En
       const party = await takePart({
         factory, spec: charter.spec, build: charter.build, seed: charter.seed, pool, data: charter.data, counts: judgeOf(task, charter.spec).counts, everyRound: true,
         onFit: (round, { samples, loss }) => io.stdout(`round ${round}: trained on ${samples} windows, loss ${loss.toFixed(4)}\n`),
-      }, { exchange, fingerprint: await fingerprintOf(charter.spec), task: charter.name, retry, outbox: diskOutbox(nodeDisk(joinPath(state, "outbox"))) }, ending.signal);
+      }, { exchange, fingerprint: await fingerprintOf(charter.spec), task: charter.name, retry, outbox: diskOutbox(outbox) }, ending.signal);
       await leave(charter, id, party, options.out, io);
     } finally {
       await pool.close();
@@ -83,6 +89,8 @@ export async function join(url: string, options: JoinOptions, io: Io, engine: En
     if (!ending.signal.aborted) throw error;
     io.stderr(`millwright: interrupted; start it again with the same --state to go on\n`);
     return INTERRUPTED;
+  } finally {
+    await outbox.close();
   }
 }
 
