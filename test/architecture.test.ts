@@ -26,7 +26,7 @@ const ROOMS: Record<string, { from?: string[]; types?: string[]; packages?: stri
 /** What crosses a room's wall beside the table: layout and shapes are the model's format, and the export writes it. */
 const EXCEPTIONS = ["src/onnx/export.ts -> src/model/layout.ts", "src/onnx/export.ts -> src/model/shape.ts"];
 /** The files that know Node and may import everything. */
-const isNode = (file: string) => file.startsWith("src/cli/") || file === "src/node.ts";
+const isNode = (file: string) => /^src\/(cli\/|node\/|node\.ts|nats\/|nats\.ts)/.test(file);
 
 interface Import { file: string; target: string; typeOnly: boolean }
 
