@@ -9,10 +9,12 @@ import { availableParallelism } from "node:os";
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { BUILDS } from "../kernels/build.ts";
 import { loadEngine, type Engine } from "./engine.ts";
+import { makeCertificate, type CertificateOptions } from "./certificate.ts";
 import { evaluate, type EvaluateOptions } from "./evaluate.ts";
 import { exportModel } from "./export.ts";
 import { inspect } from "./inspect.ts";
 import { plan, type PlanOptions } from "./plan.ts";
+import { describeRoster } from "./roster.ts";
 import { trainStudy } from "./study.ts";
 import { train, type TrainOptions } from "./train.ts";
 
@@ -120,6 +122,16 @@ function describe(io: Io, engine: Engine, perform: Perform): Command {
     .option("--limit <MIB>", "of memory", integer(1, 4096), 256)
     .option("--json", "print JSON", false)
     .action((spec: string, options: PlanOptions) => perform(plan(spec, options, io, engine)));
+
+  describeRoster(program, io, perform);
+
+  program
+    .command("certificate")
+    .description("make a self-signed certificate for an orchestrator and print its fingerprint, which clients pin")
+    .argument("<HOST...>", "names and addresses that it is reached by")
+    .option("--days <N>", "how long it is valid", integer(1, 3650), 365)
+    .option("--out <DIR>", "where tls.pem and tls.key go", ".")
+    .action((hosts: string[], options: CertificateOptions) => perform(makeCertificate(hosts, options, io)));
 
   return program;
 }
