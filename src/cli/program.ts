@@ -10,6 +10,7 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import { BUILDS } from "../kernels/build.ts";
 import { loadEngine, type Engine } from "./engine.ts";
 import { configure, type ConfigureOptions } from "./configure.ts";
+import { makeCertificate, type CertificateOptions } from "./certificate.ts";
 import { evaluate, type EvaluateOptions } from "./evaluate.ts";
 import { exportModel } from "./export.ts";
 import { inspect } from "./inspect.ts";
@@ -18,6 +19,7 @@ import { orchestrate, type OrchestrateOptions } from "./orchestrate.ts";
 import { plan, type PlanOptions } from "./plan.ts";
 import { replay, type ReplayOptions } from "./replay.ts";
 import { status, type StatusOptions } from "./status.ts";
+import { describeRoster } from "./roster.ts";
 import { trainStudy } from "./study.ts";
 import { train, type TrainOptions } from "./train.ts";
 
@@ -192,6 +194,15 @@ function describe(io: Io, engine: Engine, perform: Perform): Command {
     .option("--ca <FILE>", "certificates to trust, as the orchestrator's own where it signed itself (PEM)")
     .option("--json", "print JSON", false)
     .action((url: string, options: StatusOptions) => perform(status(url, options, io)));
+  describeRoster(program, io, perform);
+
+  program
+    .command("certificate")
+    .description("make a self-signed certificate for an orchestrator and print its fingerprint, which clients pin")
+    .argument("<HOST...>", "names and addresses that it is reached by")
+    .option("--days <N>", "how long it is valid", integer(1, 3650), 365)
+    .option("--out <DIR>", "where tls.pem and tls.key go", ".")
+    .action((hosts: string[], options: CertificateOptions) => perform(makeCertificate(hosts, options, io)));
 
   return program;
 }

@@ -32,7 +32,8 @@ const member = z.strictObject({
   id,
   key,
   role: z.enum(ROLES),
-  organisation: z.string().check(z.minLength(1), z.maxLength(128)),
+  /** For people; without control characters, which a terminal would obey. */
+  organisation: z.string().check(z.regex(/^[^\p{Cc}\p{Cs}\u2028\u2029]{1,128}$/u, "expected 1 to 128 characters, none of them a control character")),
   /** From when on, UTC. Absent: from the beginning. */
   notBefore: z.optional(time),
   /** Until when, UTC. Absent: until revoked. */
