@@ -146,10 +146,10 @@ export class RunFolder {
 const toLine = (record: RoundRecord) => `${JSON.stringify(record)}\n`;
 
 /** A file appears under its name when all of it is on disk. */
-export function writeWhole(path: string, content: string | Uint8Array, mode = 0o666): void {
+export function writeWhole(path: string, content: string | Uint8Array): void {
   const part = join(dirname(path), `.${basename(path)}.part`);
   try {
-    writeSynced(part, "w", content, mode);
+    writeSynced(part, "w", content);
     renameSync(part, path);
   } catch (error) {
     rmSync(part, { force: true });
@@ -157,8 +157,8 @@ export function writeWhole(path: string, content: string | Uint8Array, mode = 0o
   }
 }
 
-export function writeSynced(path: string, flag: "w" | "a", content: string | Uint8Array, mode = 0o666): void {
-  const file = openSync(path, flag, mode);
+export function writeSynced(path: string, flag: "w" | "a", content: string | Uint8Array): void {
+  const file = openSync(path, flag);
   try {
     const data = typeof content === "string" ? new TextEncoder().encode(content) : content;
     for (let at = 0; at < data.length; ) at += writeSync(file, data, at);

@@ -26,7 +26,7 @@ import { createLog, type Log } from "../node/log.ts";
 import { Registry } from "../node/metrics.ts";
 import { machine, readSigner, watchRoster } from "../node/roster.ts";
 import { serveExchange, type Serving } from "../node/server.ts";
-import { fingerprintOfCertificate, readCertificate, selfSigned, type Certificate } from "../node/tls.ts";
+import { readCertificate, type Certificate } from "../node/tls.ts";
 import { encodeArtefact, exportRun, type Artefact } from "../tasks/artefact.ts";
 import { charterOf, parseConfig, trainingOf, type FederationConfig } from "../tasks/charter.ts";
 import { judgeOf } from "../tasks/judge.ts";
@@ -42,8 +42,6 @@ export interface OrchestrateOptions {
   readonly key?: string;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
-  /** Names and addresses for a certificate that the orchestrator signs itself. */
-  readonly selfSigned?: readonly string[];
   readonly insecure: boolean;
   /** End when every client has the last model, or a deadline after it. */
   readonly exit: boolean;
@@ -54,7 +52,6 @@ const INTERRUPTED = 130;
 /** How long clients may still fetch the last model before an orchestrator that is to exit does. */
 const LINGER_MS = 3_000;
 const ROSTER_POLL_MS = 2_000;
-const SELF_SIGNED_DAYS = 365;
 
 export async function orchestrate(configFile: string, options: OrchestrateOptions, io: Io): Promise<number> {
   const config = readConfig(configFile, io);
@@ -82,7 +79,7 @@ export async function orchestrate(configFile: string, options: OrchestrateOption
   const handle: Exchange = identity ? guarded(orchestrator, identity, presence, log) : orchestrator.handle;
   let serving: Serving | undefined;
   try {
-    const tls = certificateOf(options, state, io);
+    const tls = certificateOf(options, io);
     serving = await serveExchange({
       handle, host, port, ...(tls && { tls }),
       limits: { bodyBytes: maxFrameBytes(layoutOf(config.spec).length) + 1024 },
@@ -121,20 +118,9 @@ function addressOf(listen: string): { host: string; port: number } {
   return { host: (match[1] || "0.0.0.0").replace(/^\[|\]$/g, ""), port: Number(match[2]) };
 }
 
-/** TLS with the user's certificate, or with one that is made at the first start and kept in the state folder. */
-function certificateOf({ tlsCert, tlsKey, selfSigned: hosts }: OrchestrateOptions, state: string, io: Io): Certificate | undefined {
+function certificateOf({ tlsCert, tlsKey }: OrchestrateOptions, io: Io): Certificate | undefined {
   if ((tlsCert === undefined) !== (tlsKey === undefined)) throw new RangeError("--tls-cert FILE and --tls-key FILE belong together");
-  if (tlsCert !== undefined) return readCertificate(resolvePath(io.directory, tlsCert), resolvePath(io.directory, tlsKey!));
-  if (hosts === undefined) return undefined;
-  const [certFile, keyFile] = [join(state, "tls.pem"), join(state, "tls.key")];
-  if (!existsSync(certFile)) {
-    const made = selfSigned({ hosts, notBefore: new Date(), days: SELF_SIGNED_DAYS });
-    writeWhole(keyFile, made.key, 0o600);
-    writeWhole(certFile, made.cert);
-  }
-  const certificate = readCertificate(certFile, keyFile);
-  io.stdout(`${certFile}: self-signed; clients join with --tls-fingerprint ${fingerprintOfCertificate(certificate.cert)}\n`);
-  return certificate;
+  return tlsCert === undefined ? undefined : readCertificate(resolvePath(io.directory, tlsCert), resolvePath(io.directory, tlsKey!));
 }
 
 interface Identity {
