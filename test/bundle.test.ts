@@ -44,15 +44,17 @@ const gzipped = (chunks: Iterable<OutputChunk>) => [...chunks].reduce((sum, { co
 const kilobytes = (bytes: number) => `${(bytes / 1000).toFixed(1)} kB`;
 
 /**
- * Everything that the main entry exports, but for ONNX, which a page loads when it is asked for a file, and for the
- * readers of published data sets, which a page that trains on its own plant's data has no use for.
+ * What a page needs that trains for a factory: everything that the main entry exports, but for ONNX, which a page loads when
+ * it is asked for a file, for the readers of published data sets and the simulator of machines, which a page that trains on
+ * its own plant's data has no use for, and for the orchestrator's side, which is not in a plant.
  */
 let training: string[];
 let chunks: Map<string, OutputChunk>;
 beforeAll(async () => {
   const onnx = new Set([...(await names("onnx/export.js")), ...(await names("onnx/inspect.js"))]);
-  const sets = new Set([...(await names("data/cmapss.js")), ...(await names("data/hydraulic.js"))]);
-  training = (await names("index.js")).filter((name) => !onnx.has(name) && !sets.has(name));
+  const sets = new Set([...(await names("data/cmapss.js")), ...(await names("data/hydraulic.js")), ...(await names("data/simulator.js"))]);
+  const other = new Set(["Orchestrator", "Aggregator", "audit", "guard", "Presence", "parseStatus", "openStore", "fedAvg"]);
+  training = (await names("index.js")).filter((name) => !onnx.has(name) && !sets.has(name) && !other.has(name));
   chunks = await bundle({ page: `export { ${training.join(", ")} } from "millwright"` });
 });
 
