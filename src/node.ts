@@ -10,6 +10,8 @@ import { Partner, serve, type Place, type Thread } from "./kernels/partner.ts";
 import type { PartnerOptions } from "./kernels/web.ts";
 import { Bench, type AdaptJob, type BenchOptions, type FitJob, type FitResult, type Job, type Pool, type PredictJob } from "./tasks/pool.ts";
 
+export { machine, readRoster, readSigner, watchRoster } from "./node/roster.ts";
+export { fingerprintOfCertificate, pinnedAgent, readCertificate, selfSigned, type Certificate, type SelfSignedOptions } from "./node/tls.ts";
 export type { AdaptJob, FitJob, Partner, PartnerOptions, Pool, PredictJob };
 
 /** What a worker of this file is for; other workers may load it as a module, and are none. */
