@@ -23,7 +23,7 @@ export {
 export { forecastCounts, forecastMetrics, type ForecastFigures, type ForecastMetrics } from "./model/forecast.ts";
 export { decodeCheckpoint, encodeCheckpoint, type Checkpoint } from "./model/checkpoint.ts";
 
-// Federation, a factory's side: a client, an exchange, and a seal around it
+// Federation, a factory's side: a client and an exchange; keys and the seal around it are in millwright/identity
 export {
   FactoryClient, RefusedError, type FactoryClientOptions, type FitOptions, type FitResult, type Learner, type Outbox, type Retry,
 } from "./federation/client.ts";
@@ -31,15 +31,11 @@ export { systemClock, type Clock, type Digest } from "./federation/clock.ts";
 export { fingerprintOf, sha256 } from "./federation/checksum.ts";
 export { Unanswered, type Exchange } from "./federation/exchange.ts";
 export { httpExchange, type Fetch, type HttpOptions } from "./federation/http.ts";
-export { generateKeys, signerOf, verify, type Signer, type Verify } from "./federation/identity.ts";
-export { decodeRoster, type Roster } from "./federation/roster.ts";
-export { seal, IdentityError, type SealOptions } from "./federation/seal.ts";
 
-// Federation, the other side: an orchestrator, what it must not forget, and who may speak to it
+// Federation, the other side: an orchestrator, and what it must not forget
 export { Orchestrator, type Answer, type ClientReport, type Merge, type OrchestratorOptions, type Result, type RoundReport } from "./federation/orchestrator.ts";
 export { Aggregator, type AggregatorOptions } from "./federation/aggregator.ts";
 export { audit, type AuditedRound } from "./federation/audit.ts";
-export { guard, type GuardOptions, type Refusal } from "./federation/guard.ts";
 export { maxFrameBytes } from "./federation/message.ts";
 export { Presence } from "./federation/presence.ts";
 export type { Policy } from "./federation/state.ts";

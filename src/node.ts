@@ -15,7 +15,7 @@ export { nodeFetch, type Certificates } from "./node/fetch.ts";
 export { createLog, type Level, type Log } from "./node/log.ts";
 export { Registry, type Counter, type Histogram, type Labels } from "./node/metrics.ts";
 export { machine, readRoster, readSigner, watchRoster } from "./node/roster.ts";
-export { fingerprintOfCertificate, pinnedAgent, readCertificate, selfSigned, type Certificate } from "./node/tls.ts";
+export { fingerprintOfCertificate, pinnedAgent, readCertificate, selfSigned, type Certificate, type SelfSignedOptions } from "./node/tls.ts";
 export { serveExchange, type ServeOptions, type ServerLimits, type Serving } from "./node/server.ts";
 export type { AdaptJob, FitJob, Partner, PartnerOptions, Pool, PredictJob };
 

@@ -29,6 +29,7 @@
 import type { Digest } from "./clock.ts";
 import { SIGNATURE_BYTES } from "./identity.ts";
 
+const utf8 = new TextEncoder();
 const KINDS = ["hello", "welcome", "request", "reply", "refusal"] as const;
 export type EnvelopeKind = (typeof KINDS)[number];
 
@@ -69,7 +70,7 @@ export interface Envelope {
 
 /** The bytes before the body; the fields one after the other. */
 export function frontOf(kind: EnvelopeKind, id: string, ...fields: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const name = new TextEncoder().encode(id);
+  const name = utf8.encode(id);
   return concat([Uint8Array.of(...MAGIC, VERSION, KINDS.indexOf(kind) + 1, name.length, 0), ...fields, name]);
 }
 
@@ -93,7 +94,7 @@ export function openEnvelope(bytes: Uint8Array): Envelope | undefined {
 }
 
 export const NO_ROSTER = "0".repeat(2 * HASH_BYTES);
-const DOMAIN = new TextEncoder().encode("millwright/seal/1\0");
+const DOMAIN = utf8.encode("millwright/seal/1\0");
 
 /**
  * The text that is signed, at most 300 bytes.
@@ -102,7 +103,7 @@ const DOMAIN = new TextEncoder().encode("millwright/seal/1\0");
  * @param bodyHash SHA-256 of the body, 64 hexadecimal digits
  */
 export function sealText(rosterHash: string, front: Uint8Array, peer: string, bodyHash: string): Uint8Array<ArrayBuffer> {
-  const name = new TextEncoder().encode(peer);
+  const name = utf8.encode(peer);
   return concat([DOMAIN, fromHex(rosterHash), front, Uint8Array.of(name.length), name, fromHex(bodyHash)]);
 }
 
@@ -163,10 +164,18 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   return whole;
 }
 
-export const toHex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+const DIGITS = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
+export function toHex(bytes: Uint8Array): string {
+  let text = "";
+  for (let at = 0; at < bytes.length; at++) text += DIGITS[bytes[at]];
+  return text;
+}
 
 export function fromHex(text: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from({ length: text.length / 2 }, (_, at) => parseInt(text.slice(2 * at, 2 * at + 2), 16));
+  const bytes = new Uint8Array(text.length / 2);
+  for (let at = 0; at < bytes.length; at++) bytes[at] = parseInt(text.substring(2 * at, 2 * at + 2), 16);
+  return bytes;
 }
 
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
