@@ -11,3 +11,8 @@
  * Either side may keep the bytes it was handed, so neither writes into them afterwards.
  */
 export type Exchange = (request: Uint8Array, signal?: AbortSignal) => Promise<Uint8Array>;
+
+/** The other side is there and has nothing to say yet: ask again. */
+export class Unanswered extends Error {
+  override readonly name = "Unanswered";
+}
