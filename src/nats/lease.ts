@@ -14,6 +14,7 @@ import { StorageType } from "@nats-io/jetstream";
 import { Kvm, type KV } from "@nats-io/kv";
 import { nuid, type NatsConnection } from "@nats-io/nats-core";
 import { systemClock, type Clock } from "../federation/clock.ts";
+import { Link } from "./link.ts";
 import { wait } from "./retry.ts";
 import { jetStreamOf, streamName, type Place } from "./subject.ts";
 
@@ -86,6 +87,7 @@ class HeldLease implements Lease {
   readonly #options: LeaseOptions;
   readonly #ttlMs: number;
   readonly #clock: Clock;
+  readonly #link: Link;
   readonly #instance = nuid.next();
   #bucket: KV | undefined;
   #revision = 0;
@@ -99,6 +101,7 @@ class HeldLease implements Lease {
     this.#options = options;
     this.#ttlMs = ttlMs;
     this.#clock = clock;
+    this.#link = new Link(connection);
   }
 
   get held(): boolean {
@@ -108,8 +111,7 @@ class HeldLease implements Lease {
   /** What is in the bucket, which is made if there is none. Rejects when the broker does not say. */
   async read(): Promise<Found> {
     try {
-      const bucket = (this.#bucket ??= await this.#open());
-      const entry = await bucket.get(KEY);
+      const entry = await this.#link.hold(async () => (this.#bucket ??= await this.#open()).get(KEY));
       return entry ? { revision: entry.revision, value: parseClaim(entry.string()) } : { revision: 0 };
     } catch (error) {
       this.#bucket = undefined;
@@ -158,8 +160,8 @@ class HeldLease implements Lease {
   async #write(revision: number): Promise<boolean> {
     const askedMs = this.#clock.nowMs();
     try {
-      const bucket = (this.#bucket ??= await this.#open());
-      this.#revision = await bucket.put(KEY, this.#claim(), { previousSeq: revision, timeout: Math.max(50, this.#ttlMs / 5) });
+      const put = async (bucket: KV) => bucket.put(KEY, this.#claim(), { previousSeq: revision, timeout: Math.max(50, this.#ttlMs / 5) });
+      this.#revision = await this.#link.hold(async () => put((this.#bucket ??= await this.#open())));
     } catch {
       this.#bucket = undefined;
       return false;

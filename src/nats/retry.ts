@@ -4,7 +4,7 @@
  */
 import type { Clock } from "../federation/clock.ts";
 
-const FIRST_MS = 100, LONGEST_MS = 2_000;
+const FIRST_MS = 100, LONGEST_MS = 1_000;
 
 /** Resolves after `ms`; rejects with the signal's reason when that aborts. */
 export function wait(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
@@ -31,7 +31,7 @@ export interface Persistence {
   readonly isFinal?: (error: unknown) => boolean;
 }
 
-/** Attempt until it works, with pauses of 100 ms doubling to 2 s; rejects with the last error when patience ends. */
+/** Attempt until it works, with pauses of 100 ms doubling to 1 s; rejects with the last error when patience ends. */
 export async function persist<T>(attempt: () => Promise<T>, { clock, patienceMs, signal, isFinal = () => false }: Persistence): Promise<T> {
   const end = clock.nowMs() + patienceMs;
   for (let pauseMs = FIRST_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_MS)) {
