@@ -18,7 +18,10 @@ export interface NatsExchangeOptions extends Place {
   /** The client's id, as in its frames. */
   readonly client: string;
   readonly clock?: Clock;
-  /** The largest frame that goes as one message, in bytes; 512 KiB unless given, and never more. */
+  /**
+   * The largest frame that goes as one message, in bytes; 64 KiB unless given, never more than 512 KiB. Those of all
+   * clients arrive on the orchestrator's one connection, which the broker cuts off when 64 MB are waiting for it.
+   */
   readonly inlineBytes?: number;
   /** The largest reply, in bytes; 1 GiB unless given. */
   readonly maxBytes?: number;
@@ -35,6 +38,8 @@ export interface NatsExchangeOptions extends Place {
 
 /** Pauses between attempts, in ms. */
 const FIRST_MS = 500, LONGEST_MS = 3_000;
+/** The largest request that goes as one message unless said otherwise, in bytes. */
+const REQUEST_BYTES = 64 * 1024;
 /** How often a body may be put again before that is an error. */
 const MAX_LOSSES = 8;
 
@@ -122,17 +127,17 @@ export function natsExchange(connection: NatsConnection, options: NatsExchangeOp
   };
 
   async function pack(frame: Uint8Array, signal?: AbortSignal): Promise<Parcel> {
-    if (frame.length <= inlineBytes(options.inlineBytes, connection.info?.max_payload)) return { payload: frame };
+    if (frame.length <= inlineBytes(options.inlineBytes ?? REQUEST_BYTES, connection.info?.max_payload)) return { payload: frame };
     const { ends, middle } = divide(frame);
     return { payload: ends, body: { name: await objects.put(middle, signal), bytes: middle.length } };
   }
 
   /** The reply in a message; undefined when its body is not to be had. */
-  async function unpack({ data, headers }: Msg): Promise<Uint8Array | undefined> {
+  async function unpack({ data, headers }: Msg, signal?: AbortSignal): Promise<Uint8Array | undefined> {
     const parcel = readParcel(data, headers!, maxBytes);
     if (!parcel) throw new Error(`orchestrator of "${task}" sent a reply that makes no sense or is longer than ${maxBytes} bytes`);
     if (!parcel.body) return parcel.payload;
-    const middle = await objects.get(parcel.body.name, parcel.body.bytes);
+    const middle = await objects.get(parcel.body.name, parcel.body.bytes, signal);
     return middle && unite(parcel.payload, middle);
   }
 
@@ -162,7 +167,7 @@ export function natsExchange(connection: NatsConnection, options: NatsExchangeOp
           says = "ask";
           break;
         case "reply": {
-          const reply = await unpack(said.message);
+          const reply = await unpack(said.message, signal);
           if (reply) return reply;
           if (++losses > MAX_LOSSES) throw new Error(`the broker lost the body of a reply ${losses} times; look after its store`);
           says = "lost";

@@ -4,13 +4,14 @@
  * is what was meant or is not there: a missing chunk, a flipped bit and a bucket that was deleted all look the same,
  * and the remedy is the same: put it again.
  */
-import { JetStreamApiCodes, JetStreamApiError, StorageType } from "@nats-io/jetstream";
+import { JetStreamApiCodes, JetStreamApiError, jetstreamManager, StorageType } from "@nats-io/jetstream";
 import { nanos, type NatsConnection } from "@nats-io/nats-core";
 import { Objm, type ObjectStore } from "@nats-io/obj";
 import { sha256 } from "../federation/checksum.ts";
 import type { Clock } from "../federation/clock.ts";
+import { Gate } from "./gate.ts";
 import { Link } from "./link.ts";
-import { persist, wait } from "./retry.ts";
+import { persist } from "./retry.ts";
 import { INLINE_BYTES, jetStreamOf } from "./subject.ts";
 
 export interface ObjectsOptions {
@@ -21,23 +22,30 @@ export interface ObjectsOptions {
   readonly keepMs?: number;
   /** Copies in a cluster. */
   readonly replicas?: number;
-  /** How long to try to put one, in ms. */
+  /** How long to try to put or get one, in ms. */
   readonly patienceMs: number;
 }
 
-/** How long the next chunk of an object may take, in ms, before the object counts as missing. */
-const CHUNK_MS = 5_000;
+/** How long to ask for a chunk, in ms, before the object counts as missing. */
+const CHUNK_MS = 10_000;
+
+/** Bodies under way on a connection at a time: a broker cuts one off that has 64 MB waiting for it. */
+const AT_ONCE = 32;
+const gates = new WeakMap<NatsConnection, Gate>();
 
 export class Objects {
   readonly #connection: NatsConnection;
   readonly #options: ObjectsOptions;
   readonly #link: Link;
+  readonly #gate: Gate;
   #bucket: Promise<ObjectStore> | undefined;
 
   constructor(connection: NatsConnection, options: ObjectsOptions) {
     this.#connection = connection;
     this.#options = options;
     this.#link = new Link(connection);
+    this.#gate = gates.get(connection) ?? new Gate(AT_ONCE);
+    gates.set(connection, this.#gate);
   }
 
   /** The bucket is there, made anew if the broker has lost it. */
@@ -51,18 +59,19 @@ export class Objects {
     const name = await sha256(bytes);
     const { clock, patienceMs } = this.#options;
     const largest = Math.min(INLINE_BYTES, (this.#connection.info?.max_payload ?? INLINE_BYTES) - 1024);
-    await persist(() => this.#with((bucket) => bucket.putBlob({ name, options: { max_chunk_size: largest } }, bytes)), { clock, patienceMs, signal });
+    const put = (bucket: ObjectStore) => bucket.putBlob({ name, options: { max_chunk_size: largest } }, bytes);
+    await persist(() => this.#with(put), { clock, patienceMs, signal, isFinal: () => this.#connection.isClosed() });
     return name;
   }
 
-  /** The bytes of that name; undefined when they are not there whole, or the broker does not answer. */
-  async get(name: string, length: number): Promise<Uint8Array | undefined> {
-    try {
-      const bytes = await this.#with((bucket) => this.#read(bucket, name, length));
+  /** The bytes of that name; undefined when they are not there whole. Rejects when the broker does not answer. */
+  async get(name: string, length: number, signal?: AbortSignal): Promise<Uint8Array | undefined> {
+    const { clock, patienceMs } = this.#options;
+    const read = async (bucket: ObjectStore) => {
+      const bytes = await this.#read(bucket, name, length);
       return bytes && (await sha256(bytes)) === name ? bytes : undefined;
-    } catch {
-      return undefined;
-    }
+    };
+    return persist(() => this.#with(read), { clock, patienceMs, signal, isFinal: () => this.#connection.isClosed() });
   }
 
   /** Remove an object; that it stays, when the broker is away, costs space and nothing else. */
@@ -75,41 +84,35 @@ export class Objects {
     return (await this.#with((bucket) => bucket.list())).map(({ name }) => name);
   }
 
+  /**
+   * By the layout of object buckets (NATS ADR-20), a request for each chunk: a consumer for each object, as the library
+   * makes, is more than a broker likes to give a thousand clients at once, and waits for ever for chunks that are gone.
+   */
   async #read(bucket: ObjectStore, name: string, length: number): Promise<Uint8Array | undefined> {
-    const result = await bucket.get(name);
-    if (!result || result.info.size !== length) return undefined;
-    result.error.catch(() => {}); // the reader is told, too
+    const info = await bucket.info(name);
+    if (!info || info.deleted || info.size !== length) return undefined;
+    const { direct } = await jetstreamManager(this.#connection, { ...jetStreamOf(this.#connection, this.#options.domain).getOptions(), checkAPI: false });
+    const chunk = { next_by_subj: `$O.${this.#options.bucket}.C.${info.nuid}` };
     const bytes = new Uint8Array(length);
-    const reader = result.data.getReader();
-    for (let end = 0; ; ) {
-      const next = await this.#inTime(reader.read());
-      if (!next || (next.value && end + next.value.length > length)) {
-        await reader.cancel();
-        return undefined;
-      }
-      if (next.done) return end === length ? bytes : undefined;
-      bytes.set(next.value, end);
-      end += next.value.length;
+    for (let end = 0, seq = 1; end < length; ) {
+      const message = await persist(() => direct.getMessage(`OBJ_${this.#options.bucket}`, { seq, ...chunk }), { clock: this.#options.clock, patienceMs: CHUNK_MS });
+      if (!message || end + message.data.length > length) return undefined;
+      bytes.set(message.data, end);
+      end += message.data.length;
+      seq = message.seq + 1;
     }
-  }
-
-  /** What comes within CHUNK_MS; a reader of chunks that were purged would wait for ever. */
-  async #inTime<T>(promise: Promise<T>): Promise<T | undefined> {
-    const waiting = new AbortController();
-    try {
-      return await Promise.race([promise, wait(this.#options.clock, CHUNK_MS, waiting.signal).then(() => undefined)]);
-    } finally {
-      promise.catch(() => {});
-      waiting.abort();
-    }
+    return bytes;
   }
 
   async #with<T>(use: (bucket: ObjectStore) => Promise<T>): Promise<T> {
+    const leave = await this.#gate.enter();
     try {
       return await this.#link.hold(async () => use(await this.#open()));
     } catch (error) {
       this.#bucket = undefined; // it is looked up, or made, before it is used again
       throw error;
+    } finally {
+      leave();
     }
   }
 

@@ -79,6 +79,8 @@ class Server implements NatsServer {
   readonly #objects: Objects;
   readonly #shelf: Shelf;
   readonly #gate: Gate;
+  /** As many replies are hashed at a time: that copies them. */
+  readonly #packing: Gate;
   /** In order of arrival. */
   readonly #tickets = new Map<string, Ticket>();
   readonly #closing = new AbortController();
@@ -93,6 +95,7 @@ class Server implements NatsServer {
     this.#options = options;
     this.#clock = clock;
     this.#gate = new Gate(concurrency);
+    this.#packing = new Gate(concurrency);
     this.#objects = new Objects(connection, { bucket: streamName(task), clock, domain, keepMs, replicas, patienceMs: PATIENCE_MS });
     this.#shelf = new Shelf(this.#objects, clock);
   }
@@ -177,7 +180,7 @@ class Server implements NatsServer {
     const giveWay = leave && this.#clock.after(GIVE_WAY_MS, () => fetched && leave());
     let fetched = false;
     try {
-      const middle = body && (await this.#objects.get(body.name, body.bytes));
+      const middle = body && (await this.#objects.get(body.name, body.bytes).catch(() => undefined));
       if (body && !middle) {
         this.#tickets.delete(key);
         return this.#say(ticket, "lost");
@@ -224,7 +227,8 @@ class Server implements NatsServer {
 
   async #pack(reply: Uint8Array | undefined): Promise<Parcel | undefined> {
     if (!reply || reply.length <= inlineBytes(this.#options.inlineBytes, this.#connection.info?.max_payload)) return reply && { payload: reply };
-    return this.#shelf.pack(reply);
+    const leave = await this.#packing.enter();
+    return this.#shelf.pack(reply).finally(leave);
   }
 
   #answer(ticket: Ticket, says: Answer, parcel?: Parcel): void {

@@ -10,14 +10,14 @@ import { divide, type Parcel } from "./parcel.ts";
 
 interface Body {
   readonly bytes: Uint8Array;
-  /** When it was put, and that. */
+  /** When it was last put or found, and that. */
   atMs: number;
   put: Promise<unknown>;
 }
 
 /** Bodies on the shelf: at least so many, and more up to so many bytes. */
 const MIN_BODIES = 4, MAX_BYTES = 64 * 2 ** 20;
-/** A body that was put so shortly ago, in ms, is not put again for the next client that misses it. */
+/** A body that was seen so shortly ago, in ms, is not looked for again for the next client that misses it. */
 const FRESH_MS = 1_000;
 
 export class Shelf {
@@ -44,12 +44,16 @@ export class Shelf {
     return { payload: ends, body: { name, bytes: middle.length } };
   }
 
-  /** A client did not find a body: put it again. @returns whether it is there again; false when it is forgotten here, too */
+  /**
+   * A client did not get a body: put it again, if it is not there whole. Putting it breaks off whoever is reading it, so
+   * a client that is only slow must not lead to that.
+   * @returns whether it is there; false when it is forgotten here, too
+   */
   async again(name: string): Promise<boolean> {
     const body = this.#bodies.get(name);
     if (!body) return false;
     await body.put;
-    if (this.#clock.nowMs() - body.atMs > FRESH_MS) this.#begin(name, body);
+    if (this.#clock.nowMs() - body.atMs > FRESH_MS) this.#begin(body, async () => (await this.#objects.get(name, body.bytes.length)) ?? this.#objects.put(body.bytes));
     await body.put;
     return true;
   }
@@ -57,19 +61,14 @@ export class Shelf {
   #put(name: string, bytes: Uint8Array): Body {
     const body: Body = { bytes, atMs: 0, put: Promise.resolve() };
     this.#bytes += bytes.length;
-    this.#begin(name, body);
+    this.#begin(body, () => this.#objects.put(bytes));
+    body.put.catch(() => this.#bodies.get(name) === body && this.#drop(name, body));
     return body;
   }
 
-  #begin(name: string, body: Body): void {
+  #begin(body: Body, put: () => Promise<unknown>): void {
     body.atMs = Infinity; // until it is there
-    body.put = this.#objects.put(body.bytes).then(
-      () => (body.atMs = this.#clock.nowMs()),
-      (error) => {
-        if (this.#bodies.get(name) === body) this.#drop(name, body);
-        throw error;
-      },
-    );
+    body.put = put().finally(() => (body.atMs = this.#clock.nowMs()));
     body.put.catch(() => {});
   }
 

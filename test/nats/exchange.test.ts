@@ -48,7 +48,7 @@ describe.skipIf(!natsVersion)(`exchange over NATS ${natsVersion}`, () => {
   /** Chunk messages and names in the bucket of bodies. */
   const bucket = async () => new Objm(await broker.connect()).open("millwright-mill_-1");
 
-  test.each([0, 1, 1000, 512 * 1024, 512 * 1024 + 1, 2 * 2 ** 20])("a frame of %i bytes comes back", async (length) => {
+  test.each([0, 1, 64 * 1024, 64 * 1024 + 1, 512 * 1024, 512 * 1024 + 1, 2 * 2 ** 20])("a frame of %i bytes comes back", async (length) => {
     const { handle, handled } = echo();
     await serve(handle);
     const frame = frameOf(length, 1);
