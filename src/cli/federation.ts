@@ -44,7 +44,8 @@ export function describeFederation(program: Command, io: Io, engine: Engine, { p
     .command("orchestrate")
     .description("serve a federation: clients join it, and everything it must not forget is in the state folder")
     .argument("<CONFIG>", "JSON, as configure prints it")
-    .requiredOption("--listen <HOST:PORT>", "where clients call, as :8443")
+    .option("--listen <HOST:PORT>", "where clients call, as :8443")
+    .option("--nats <URL>", "a NATS server in its place, or beside it; of several orchestrators there one works and the others stand by")
     .requiredOption("--state <DIR>", "the journal, and the model after each round; start with the same folder to go on")
     .option("--roster <FILE>", "who takes part, signed (millwright roster)")
     .option("--key <FILE>", "the orchestrator's private key")
@@ -58,7 +59,9 @@ export function describeFederation(program: Command, io: Io, engine: Engine, { p
   program
     .command("join")
     .description("take part in a federation with this plant's data, which stay here")
-    .argument("<URL>", "the orchestrator's address, as https://host:8443")
+    .argument("[URL]", "the orchestrator's address, as https://host:8443")
+    .option("--nats <URL>", "a NATS server in its place, as nats://host:4222 or wss://host:443")
+    .option("--name <NAME>", "of the federation, with --nats")
     .requiredOption("--id <ID>", "of this client, as in the roster")
     .option("--data <DIR>", "folder with this plant's files")
     .option("--share <K/N>", "of data that are dealt to N factories for a trial, the part of the Kth")
@@ -71,7 +74,7 @@ export function describeFederation(program: Command, io: Io, engine: Engine, { p
     .option("--limit <MIB>", "the most memory that training may take", integer(1, 65_536), 1024)
     .option("--insecure", "without keys, for a trial", false)
     .addOption(workers)
-    .action((url: string, options: JoinOptions) => perform(join(url, options, io, engine)));
+    .action((url: string | undefined, options: JoinOptions) => perform(join(url, options, io, engine)));
 
   program
     .command("replay")

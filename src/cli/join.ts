@@ -27,6 +27,7 @@ import { judgeOf } from "../tasks/judge.ts";
 import { takePart, type Party } from "../tasks/party.ts";
 import { checkFactories, tasks } from "../tasks/run.ts";
 import type { TaskFactory } from "../tasks/task.ts";
+import { brokerExchange } from "./broker.ts";
 import { openData } from "./data.ts";
 import type { Engine } from "./engine.ts";
 import { writeWhole } from "./folder.ts";
@@ -42,6 +43,9 @@ export interface JoinOptions {
   readonly roster?: string;
   readonly ca?: string;
   readonly tlsFingerprint?: string;
+  /** A broker's address, in place of the orchestrator's, and the federation's name there. */
+  readonly nats?: string;
+  readonly name?: string;
   readonly insecure: boolean;
   readonly state?: string;
   readonly out?: string;
@@ -52,7 +56,7 @@ export interface JoinOptions {
 
 const INTERRUPTED = 130;
 
-export async function join(url: string, options: JoinOptions, io: Io, engine: Engine): Promise<number> {
+export async function join(url: string | undefined, options: JoinOptions, io: Io, engine: Engine): Promise<number> {
   const id = checkClientId(options.id);
   const state = resolvePath(io.directory, options.state ?? `millwright-${id}`);
   mkdirSync(state, { recursive: true });
@@ -67,7 +71,8 @@ export async function join(url: string, options: JoinOptions, io: Io, engine: En
       said = message;
     },
   };
-  const exchange = await exchangeOf(url, { ...options, id }, state, io);
+  const { exchange: plain, close } = await transportOf(url, { ...options, id }, io);
+  const exchange = await sealed(plain, { ...options, id }, state, io);
   const outbox = nodeDisk(joinPath(state, "outbox"));
   try {
     const charter = await charterFrom(exchange, id, retry, ending.signal);
@@ -91,13 +96,23 @@ export async function join(url: string, options: JoinOptions, io: Io, engine: En
     return INTERRUPTED;
   } finally {
     await outbox.close();
+    await close();
   }
 }
 
-async function exchangeOf(url: string, { id, key, roster: rosterFile, ca, tlsFingerprint, insecure }: JoinOptions, state: string, io: Io): Promise<Exchange> {
-  const path = (file: string) => resolvePath(io.directory, file);
+async function transportOf(url: string | undefined, { id, ca, tlsFingerprint, nats, name }: JoinOptions, io: Io): Promise<{ exchange: Exchange; close(): Promise<void> }> {
+  if (nats !== undefined) {
+    if (url !== undefined || name === undefined) throw new RangeError("--nats URL takes the place of the orchestrator's address, and needs the federation's name: --name NAME");
+    return brokerExchange(nats, name, id);
+  }
+  if (url === undefined) throw new RangeError("expected the orchestrator's address, as https://host:8443, or --nats URL");
   const agent: Agent | undefined = tlsFingerprint === undefined ? undefined : pinnedAgent(tlsFingerprint);
-  const exchange = httpExchange(url, { fetch: nodeFetch(ca === undefined ? {} : { ca: readFileSync(path(ca)) }, agent) });
+  const fetch = nodeFetch(ca === undefined ? {} : { ca: readFileSync(resolvePath(io.directory, ca)) }, agent);
+  return { exchange: httpExchange(url, { fetch }), close: async () => {} };
+}
+
+async function sealed(exchange: Exchange, { id, key, roster: rosterFile, insecure }: JoinOptions, state: string, io: Io): Promise<Exchange> {
+  const path = (file: string) => resolvePath(io.directory, file);
   if (key === undefined && rosterFile === undefined) {
     if (!insecure) throw new RangeError("expected --key FILE and --roster FILE, as the federation's operator has made them; --insecure does without, for a trial on one machine");
     return exchange;
