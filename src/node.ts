@@ -10,6 +10,7 @@ import { Partner, serve, type Place, type Thread } from "./kernels/partner.ts";
 import type { PartnerOptions } from "./kernels/web.ts";
 import { Bench, type AdaptJob, type BenchOptions, type FitJob, type FitResult, type Job, type Pool, type PredictJob } from "./tasks/pool.ts";
 
+export { nodeDisk } from "./node/disk.ts";
 export type { AdaptJob, FitJob, Partner, PartnerOptions, Pool, PredictJob };
 
 /** What a worker of this file is for; other workers may load it as a module, and are none. */
