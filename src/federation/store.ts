@@ -74,14 +74,13 @@ export async function openStore(disk: Disk, options: StoreOptions): Promise<Open
   if (!(keepSegments >= 0)) throw new RangeError(`"keepSegments" expected number >= 0, got ${keepSegments}`);
   try {
     const recovered = await recover(disk, digest);
-    const { segments, last, needed, snapshots, unproven, warnings } = recovered;
+    const { segments, last, snapshots, unproven, warnings } = recovered;
     const journal = new Journal(disk, digest, Math.max(last?.epoch ?? 0, above) + 1, last?.salt ?? random?.(SALT_BYTES) ?? new Uint8Array(SALT_BYTES), recovered);
     // A copy, since after an fsync that failed the unproven may be in memory alone, and no later fsync would write it.
     const copy = unproven ? await disk.readAt(segments.at(-1)!, unproven.from, unproven.to - unproven.from) : NOTHING;
     await journal.begin({ first: unproven?.first ?? recovered.sequence + 1, chain: unproven?.chain ?? recovered.hash, snapshot: last?.snapshot ?? 0 }, copy);
     const store = new JournalStore(journal, recovered, keepSegments);
-    const entries = entriesOf(disk, [...new Set([...needed, journal.segment])], recovered, digest);
-    return { store, snapshot: snapshots[0]?.entry, entries, warnings };
+    return { store, snapshot: snapshots[0]?.entry, entries: entriesOf(disk, recovered, journal.segment), warnings };
   } catch (error) {
     await disk.close();
     throw error;

@@ -2,12 +2,16 @@
  * @module
  * Rosters and private keys in files, and what seal and guard need of this machine.
  */
+import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
-import { sha256 } from "../federation/checksum.ts";
+import type { Digest } from "../federation/clock.ts";
 import { signerOf, verify, type Signer } from "../federation/identity.ts";
 import { decodeRoster, MAX_ROSTER_BYTES, newerOf, type Roster } from "../federation/roster.ts";
 
-/** For the options of seal and guard: WebCrypto, and the time of day. */
+/** Not WebCrypto's: that one works on other threads, and for small entries the way there takes longer than the work. */
+const sha256: Digest = async (bytes) => createHash("sha256").update(bytes).digest("hex");
+
+/** For the options of seal and guard, of a store and an orchestrator: hashes, keys, chance and the time of day. */
 export const machine = {
   verify,
   digest: sha256,
