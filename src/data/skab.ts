@@ -8,7 +8,7 @@
  * state changes there. Rows are not quite a second apart (one second in twenty is missing); models
  * take them as steps, and longer gaps are counted.
  */
-import { readText, type Source } from "./source.ts";
+import { isPresent, readText, type Source } from "./source.ts";
 
 /** Columns of a row in this order, by the file's heading. */
 export const CHANNELS = [
@@ -55,8 +55,7 @@ export async function readSkab(source: Source): Promise<Experiment[]> {
   for (const { group, first, files } of GROUPS) {
     for (let file = first; file < first + files; file++) {
       const name = `${group}/${file}.csv`;
-      const present = (await source(name)) ?? (await source(`${name}.gz`));
-      if (!present) continue;
+      if (!(await isPresent(source, [name]))) continue;
       const { path, text } = await readText(source, [name], REMEDY);
       experiments.push({ id: `${group}-${file}`, ...parseExperiment(text, path) });
     }

@@ -3,6 +3,7 @@ import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { BEARING, CLASSES, FAULTS, RATE_HZ, recordingWindows, type Fault, type Recording } from "../../src/data/cwru.ts";
 import { BEARINGS, SAMPLES as SNAPSHOT, type Life } from "../../src/data/pronostia.ts";
+import type { Source } from "../../src/data/source.ts";
 import { random } from "../../src/kernels/random.ts";
 import { layoutOf } from "../../src/model/layout.ts";
 import { faultOrders } from "../../src/signal/bearing.ts";
@@ -11,7 +12,7 @@ import { bearingLife, lifeRows } from "../../src/tasks/bearinglife.ts";
 import { inlinePool } from "../../src/tasks/pool.ts";
 import { evidentFaults, faultPowers } from "../../src/tasks/severity.ts";
 import { bandPowers, classFigures, convolutional, recordingIntervals } from "../../src/tasks/vibration.ts";
-import { tar } from "../data/archive.ts";
+import { mat, tar } from "../data/archive.ts";
 
 const orders = faultOrders(BEARING);
 const STRIKES: Record<Fault, number> = { ball: 2 * orders.bsf, inner: orders.bpfi, outer: orders.bpfo };
@@ -67,6 +68,25 @@ describe("figures of classes", () => {
     expect(accuracy[0]).toBe(0); // only the third recording was drawn
     expect(accuracy[1]).toBe(1);
     expect(recordingIntervals(votes(0, 1, 0, 1, 1, 0), windows)).toEqual(recordingIntervals(votes(0, 1, 0, 1, 1, 0), windows));
+  });
+});
+
+describe("cases", () => {
+  /** The same short saw in every recording: nothing is trained on it. */
+  const source = (most: number): Source => async (path) => {
+    const number = Number(/^(\d+)\.mat$/.exec(path)?.[1] ?? NaN);
+    const load = [118, 185, 222, 105, 169, 209, 130, 197, 234].map((first) => number - first).find((load) => load >= 0 && load < 4);
+    return load !== undefined && load <= most ? mat({ [`X${number}_DE_time`]: Float64Array.from({ length: 100_000 }, (_, at) => at % 1000) }) : undefined;
+  };
+  const names = async (subset: string, most: number) => (await bearing.cases({ source: source(most), subset })).map(({ name }) => name);
+
+  it("go from each load that is there to each other one", async () => {
+    const three = ["load 0 to 1", "load 1 to 2", "load 2 to 0", "load 0 to 2", "load 1 to 0", "load 2 to 1"];
+    expect(await names("load", 2)).toEqual(three);
+    const four = await names("load", 3);
+    expect(new Set(four).size).toBe(12);
+    expect(four).toEqual(expect.arrayContaining([...three, "load 3 to 0", "load 2 to 3"]));
+    expect([await names("federated", 2), await names("federated", 3)]).toEqual([["three loads"], ["four loads"]]);
   });
 });
 
