@@ -1,9 +1,10 @@
 /**
  * @module
- * What a monitor of the process is worth: on the run of a fault that begins with it, and, where there are test
- * runs, on those as the literature judges (Chiang, Russell & Braatz 2001): rows found from the fault on, false
- * alarms on the whole normal run and on the rows before each fault. A monitor runs through a test run from its first row, as it
- * would in a plant, so that its weighted means are full of normal rows when the fault comes.
+ * What a monitor of the process is worth: on the run of a fault that begins with it, and, where there are
+ * test runs, on those as the literature judges (Chiang, Russell & Braatz 2001): rows found from the fault
+ * on, false alarms on the whole normal run and on the rows before each fault. A monitor runs through a test
+ * run from its first row, as it would in a plant, so that its weighted means are full of normal rows when
+ * the fault comes.
  */
 import { CHANNELS, ONSET, STEP_MINUTES } from "../data/tep.ts";
 import { detectionCounts, detectionMetrics } from "../model/detection.ts";

@@ -1,10 +1,10 @@
 /**
  * @module
- * Bearings at a load the model was not trained at: a case from each load to each other one,
- * six of three loads and twelve of four. A convolutional network learns from varied windows of one load's recordings (data/augmentation.ts) and is
- * judged on the other's windows as it is, and adapted: with the statistics of its normalisation measured
- * again on those windows, without their labels (AdaBN; Li et al. 2016). Beside it the exact linear model of
- * logarithmic band powers, which all but saturates.
+ * Bearings at a load the model was not trained at: a case from each load to each other one, six of three
+ * loads and twelve of four. A convolutional network learns from varied windows of one load's recordings
+ * (data/augmentation.ts) and is judged on the other's windows as it is, and adapted: with the statistics of
+ * its normalisation measured again on those windows, without their labels (AdaBN; Li et al. 2016). Beside
+ * it the exact linear model of logarithmic band powers, which all but saturates.
  */
 import { standardised, variedWindows, type Variation } from "../data/augmentation.ts";
 import { CLASSES, classOf, RATE_HZ, recordingWindows, type Cwru, type Load } from "../data/cwru.ts";
