@@ -4,6 +4,7 @@
  */
 import { Option, type Command } from "commander";
 import { BUILDS } from "../kernels/build.ts";
+import { aggregate, type AggregateOptions } from "./aggregate.ts";
 import { makeCertificate, type CertificateOptions } from "./certificate.ts";
 import { configure, type ConfigureOptions } from "./configure.ts";
 import type { Engine } from "./engine.ts";
@@ -75,6 +76,26 @@ export function describeFederation(program: Command, io: Io, engine: Engine, { p
     .option("--insecure", "without keys, for a trial", false)
     .addOption(workers)
     .action((url: string | undefined, options: JoinOptions) => perform(join(url, options, io, engine)));
+
+  program
+    .command("aggregate")
+    .description("sum the updates of a plant's gateways, which join it, and send one for all")
+    .argument("[URL]", "the orchestrator's address, as https://host:8443")
+    .option("--nats <URL>", "a NATS server in its place")
+    .option("--name <NAME>", "of the federation, with --nats")
+    .requiredOption("--id <ID>", "of this aggregator, as in the roster")
+    .requiredOption("--listen <HOST:PORT>", "where gateways call, as :8444")
+    .option("--members <ID,ID,…>", "the gateways (default: the roster's clients of its organisation)", list)
+    .option("--deadline <S>", "seconds after a round's first update at which the sum is sent without those who are missing", integer(1, 1_000_000), 600)
+    .option("--roster <FILE>", "who takes part, signed")
+    .option("--key <FILE>", "this aggregator's private key")
+    .option("--tls-cert <FILE>", "certificate chain for gateways, PEM")
+    .option("--tls-key <FILE>", "its private key, PEM")
+    .option("--ca <FILE>", "certificates to trust (PEM)")
+    .option("--tls-fingerprint <HEX>", "the orchestrator's certificate, by its SHA-256")
+    .option("--state <DIR>", "the newest roster (default: millwright-<id>)")
+    .option("--insecure", "without keys, for a trial", false)
+    .action((url: string | undefined, options: AggregateOptions) => perform(aggregate(url, options, io)));
 
   program
     .command("replay")

@@ -14,7 +14,7 @@ import { httpExchange } from "../federation/http.ts";
 import { checkClientId, decode, encode } from "../federation/message.ts";
 import { diskOutbox } from "../federation/outbox.ts";
 import { askUntilAnswered, MisplacedError, RefusedError, type Retry } from "../federation/retry.ts";
-import { encodeRoster } from "../federation/roster.ts";
+import { encodeRoster, type Role } from "../federation/roster.ts";
 import { IdentityError, seal } from "../federation/seal.ts";
 import { planOf } from "../model/plan.ts";
 import { nodeDisk } from "../node/disk.ts";
@@ -62,15 +62,7 @@ export async function join(url: string | undefined, options: JoinOptions, io: Io
   mkdirSync(state, { recursive: true });
   const ending = new AbortController();
   io.onInterrupt(() => ending.abort());
-  let said = "";
-  const retry: Retry = {
-    clock: systemClock, random: Math.random, mostMs: 15_000, isFinal: (error) => error instanceof IdentityError,
-    onWait: (error) => {
-      const { message } = error as Error;
-      if (message !== said) io.stderr(`millwright: ${message}; asking again until it answers\n`);
-      said = message;
-    },
-  };
+  const retry = patientRetry(io);
   const { exchange: plain, close } = await transportOf(url, { ...options, id }, io);
   const exchange = await sealed(plain, { ...options, id }, state, io);
   const outbox = nodeDisk(joinPath(state, "outbox"));
@@ -100,7 +92,20 @@ export async function join(url: string | undefined, options: JoinOptions, io: Io
   }
 }
 
-async function transportOf(url: string | undefined, { id, ca, tlsFingerprint, nats, name }: JoinOptions, io: Io): Promise<{ exchange: Exchange; close(): Promise<void> }> {
+/** Asks again until it is answered, and says once why it has to. */
+export function patientRetry(io: Io): Retry {
+  let said = "";
+  return {
+    clock: systemClock, random: Math.random, mostMs: 15_000, isFinal: (error) => error instanceof IdentityError,
+    onWait: (error) => {
+      const { message } = error as Error;
+      if (message !== said) io.stderr(`millwright: ${message}; asking again until it answers\n`);
+      said = message;
+    },
+  };
+}
+
+export async function transportOf(url: string | undefined, { id, ca, tlsFingerprint, nats, name }: Pick<JoinOptions, "id" | "ca" | "tlsFingerprint" | "nats" | "name">, io: Io): Promise<{ exchange: Exchange; close(): Promise<void> }> {
   if (nats !== undefined) {
     if (url !== undefined || name === undefined) throw new RangeError("--nats URL takes the place of the orchestrator's address, and needs the federation's name: --name NAME");
     return brokerExchange(nats, name, id);
@@ -111,7 +116,8 @@ async function transportOf(url: string | undefined, { id, ca, tlsFingerprint, na
   return { exchange: httpExchange(url, { fetch }), close: async () => {} };
 }
 
-async function sealed(exchange: Exchange, { id, key, roster: rosterFile, insecure }: JoinOptions, state: string, io: Io): Promise<Exchange> {
+/** Sealed with the key of a member in this role. */
+export async function sealed(exchange: Exchange, { id, key, roster: rosterFile, insecure }: Pick<JoinOptions, "id" | "key" | "roster" | "insecure">, state: string, io: Io, role: Role = "client"): Promise<Exchange> {
   const path = (file: string) => resolvePath(io.directory, file);
   if (key === undefined && rosterFile === undefined) {
     if (!insecure) throw new RangeError("expected --key FILE and --roster FILE, as the federation's operator has made them; --insecure does without, for a trial on one machine");
@@ -119,12 +125,12 @@ async function sealed(exchange: Exchange, { id, key, roster: rosterFile, insecur
   }
   if (key === undefined || rosterFile === undefined) throw new RangeError("--key FILE and --roster FILE belong together");
   const { roster } = await watchRoster(path(rosterFile));
-  const signer = await signerIn(roster(), path(key), ["client"]);
+  const signer = await signerIn(roster(), path(key), [role]);
   if (signer.id !== id) throw new RangeError(`--id ${id}: the key is of "${signer.id}"`);
   return seal(exchange, { ...machine, signer, roster: roster(), onRoster: (newer) => writeWhole(joinPath(state, "roster.json"), encodeRoster(newer)) });
 }
 
-async function charterFrom(exchange: Exchange, id: string, retry: Retry, signal: AbortSignal): Promise<Charter> {
+export async function charterFrom(exchange: Exchange, id: string, retry: Retry, signal: AbortSignal): Promise<Charter> {
   const description = await askUntilAnswered(exchange, encode({ kind: "describe", task: "any", client: id }), (bytes) => {
     const reply = decode(bytes);
     if (reply.kind === "refused") throw new RefusedError(reply.code, `refused: ${reply.reason}`);

@@ -144,13 +144,13 @@ function readConfig(file: string, io: Io): FederationConfig {
 }
 
 /** "8443", ":8443", "127.0.0.1:8443" or "[::1]:8443" */
-function addressOf(listen: string): { host: string; port: number } {
+export function addressOf(listen: string): { host: string; port: number } {
   const match = /^(?:(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]*):)?(\d{1,5})$/.exec(listen);
   if (!match || Number(match[2]) > 65_535) throw new RangeError(`--listen expected HOST:PORT or :PORT, got ${JSON.stringify(listen)}`);
   return { host: (match[1] || "0.0.0.0").replace(/^\[|\]$/g, ""), port: Number(match[2]) };
 }
 
-function certificateOf({ tlsCert, tlsKey }: OrchestrateOptions, io: Io): Certificate | undefined {
+export function certificateOf({ tlsCert, tlsKey }: Pick<OrchestrateOptions, "tlsCert" | "tlsKey">, io: Io): Certificate | undefined {
   if ((tlsCert === undefined) !== (tlsKey === undefined)) throw new RangeError("--tls-cert FILE and --tls-key FILE belong together");
   return tlsCert === undefined ? undefined : readCertificate(resolvePath(io.directory, tlsCert), resolvePath(io.directory, tlsKey!));
 }
