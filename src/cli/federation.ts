@@ -68,6 +68,7 @@ export function describeFederation(program: Command, io: Io, engine: Engine, { p
     .option("--share <K/N>", "of data that are dealt to N factories for a trial, the part of the Kth")
     .option("--roster <FILE>", "who takes part, signed")
     .option("--key <FILE>", "this client's private key")
+    .option("--aggregator <ID>", "the plant's aggregator that answers there in the orchestrator's place")
     .option("--ca <FILE>", "certificates to trust (PEM)")
     .option("--tls-fingerprint <HEX>", "the one certificate to trust, by its SHA-256")
     .option("--state <DIR>", "what must not be lost here (default: millwright-<id>)")

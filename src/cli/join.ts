@@ -46,6 +46,8 @@ export interface JoinOptions {
   /** A broker's address, in place of the orchestrator's, and the federation's name there. */
   readonly nats?: string;
   readonly name?: string;
+  /** Id of the aggregator that answers at the address, where it is not the orchestrator. */
+  readonly aggregator?: string;
   readonly insecure: boolean;
   readonly state?: string;
   readonly out?: string;
@@ -117,7 +119,7 @@ export async function transportOf(url: string | undefined, { id, ca, tlsFingerpr
 }
 
 /** Sealed with the key of a member in this role. */
-export async function sealed(exchange: Exchange, { id, key, roster: rosterFile, insecure }: Pick<JoinOptions, "id" | "key" | "roster" | "insecure">, state: string, io: Io, role: Role = "client"): Promise<Exchange> {
+export async function sealed(exchange: Exchange, { id, key, roster: rosterFile, insecure, aggregator }: Pick<JoinOptions, "id" | "key" | "roster" | "insecure" | "aggregator">, state: string, io: Io, role: Role = "client"): Promise<Exchange> {
   const path = (file: string) => resolvePath(io.directory, file);
   if (key === undefined && rosterFile === undefined) {
     if (!insecure) throw new RangeError("expected --key FILE and --roster FILE, as the federation's operator has made them; --insecure does without, for a trial on one machine");
@@ -127,7 +129,7 @@ export async function sealed(exchange: Exchange, { id, key, roster: rosterFile, 
   const { roster } = await watchRoster(path(rosterFile));
   const signer = await signerIn(roster(), path(key), [role]);
   if (signer.id !== id) throw new RangeError(`--id ${id}: the key is of "${signer.id}"`);
-  return seal(exchange, { ...machine, signer, roster: roster(), onRoster: (newer) => writeWhole(joinPath(state, "roster.json"), encodeRoster(newer)) });
+  return seal(exchange, { ...machine, signer, roster: roster(), ...(aggregator !== undefined && { orchestrator: aggregator }), onRoster: (newer) => writeWhole(joinPath(state, "roster.json"), encodeRoster(newer)) });
 }
 
 export async function charterFrom(exchange: Exchange, id: string, retry: Retry, signal: AbortSignal): Promise<Charter> {
