@@ -29,7 +29,9 @@ export { Orchestrator, type ClientReport, type Merge, type OrchestratorOptions, 
 export { fedAvg, type ServerOptimizer } from "./federation/strategy.ts";
 export { fingerprintOf } from "./federation/checksum.ts";
 export { maxFrameBytes } from "./federation/message.ts";
-export type { Exchange } from "./federation/exchange.ts";
+export { Unanswered, type Exchange } from "./federation/exchange.ts";
+export { httpExchange, type Fetch, type HttpOptions } from "./federation/http.ts";
+export { parseStatus, type ClientStatus, type Status } from "./federation/status.ts";
 
 // Data: windows, scaling from shared moments, readers and a simulator
 export { concatWindows, selectWindows, type Side, type Windows } from "./signal/window.ts";

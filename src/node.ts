@@ -10,6 +10,10 @@ import { Partner, serve, type Place, type Thread } from "./kernels/partner.ts";
 import type { PartnerOptions } from "./kernels/web.ts";
 import { Bench, type AdaptJob, type BenchOptions, type FitJob, type FitResult, type Job, type Pool, type PredictJob } from "./tasks/pool.ts";
 
+export { nodeFetch, type Certificates } from "./node/fetch.ts";
+export { createLog, type Level, type Log } from "./node/log.ts";
+export { Registry, type Counter, type Histogram, type Labels } from "./node/metrics.ts";
+export { serveExchange, type ServeOptions, type ServerLimits, type Serving } from "./node/server.ts";
 export type { AdaptJob, FitJob, Partner, PartnerOptions, Pool, PredictJob };
 
 /** What a worker of this file is for; other workers may load it as a module, and are none. */

@@ -14,6 +14,7 @@ const alive = setInterval(() => {}, 2 ** 30);
 process.exitCode = await main(process.argv.slice(2), {
   stdout: (text) => process.stdout.write(text),
   stderr: (text) => process.stderr.write(text),
+  terminal: process.stdout.isTTY,
   directory: process.cwd(),
   nowMs: () => performance.now(),
   // A second interrupt ends the process at once, as it would without us.

@@ -13,12 +13,15 @@ import { evaluate, type EvaluateOptions } from "./evaluate.ts";
 import { exportModel } from "./export.ts";
 import { inspect } from "./inspect.ts";
 import { plan, type PlanOptions } from "./plan.ts";
+import { status, type StatusOptions } from "./status.ts";
 import { trainStudy } from "./study.ts";
 import { train, type TrainOptions } from "./train.ts";
 
 export interface Io {
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
+  /** Whether a person reads along, so that what was written may be written over. */
+  readonly terminal?: boolean;
   /** What relative paths start from. */
   readonly directory: string;
   readonly nowMs: () => number;
@@ -120,6 +123,15 @@ function describe(io: Io, engine: Engine, perform: Perform): Command {
     .option("--limit <MIB>", "of memory", integer(1, 4096), 256)
     .option("--json", "print JSON", false)
     .action((spec: string, options: PlanOptions) => perform(plan(spec, options, io, engine)));
+
+  program
+    .command("status")
+    .description("print how a federation is doing: its round, its clients, what was refused")
+    .argument("<URL>", "the orchestrator's address, as https://host:8443")
+    .option("--watch", "print it anew every second, until interrupted", false)
+    .option("--ca <FILE>", "certificates to trust, as the orchestrator's own where it signed itself (PEM)")
+    .option("--json", "print JSON", false)
+    .action((url: string, options: StatusOptions) => perform(status(url, options, io)));
 
   return program;
 }
