@@ -2,7 +2,7 @@
  * @module
  * Evidence as text: the tables that `millwright train` prints for a study and docs/ show.
  */
-import { showFigure, showNumber, showSpread, type Evidence, type Row, type Verdict } from "../tasks/evidence.ts";
+import { showNumber, showSpread, showTarget, type Evidence, type Row, type Verdict } from "../tasks/evidence.ts";
 import type { StudyMeasure } from "../tasks/study.ts";
 import { bytes, count } from "./format.ts";
 import { formatTable, type Column } from "./table.ts";
@@ -61,15 +61,16 @@ function formatVerdicts(verdicts: readonly Verdict[]): string {
     columns,
     verdicts.map((verdict) => {
       const { target, measure, measured } = verdict;
-      const bound = (value: number | undefined) => (value === undefined ? "" : `${measure.better === "higher" ? "≥" : "≤"} ${showFigure(measure, value)}`);
-      return [titleOf(verdict), bound(target.must), bound(target.stretch), measured === null ? "not run" : showFigure(measure, measured), judgement(verdict)];
+      const bound = (value: number | undefined) => (value === undefined ? "" : `${measure.better === "higher" ? "≥" : "≤"} ${showTarget(target, measure, value)}`);
+      return [titleOf(verdict), bound(target.must), bound(target.stretch), measured === null ? "not run" : showTarget(target, measure, measured), judgement(verdict)];
     }),
   );
 }
 
 export function titleOf({ target, measure, case: name }: Verdict): string {
   const over = typeof target.over === "object" || target.over === "mean" ? name : `worst case (${name})`;
-  return `${measure.title}, ${target.model} ${WAYS[target.way]}, ${over}`;
+  const way = target.against ? `${WAYS[target.way]} over ${WAYS[target.against]}` : WAYS[target.way];
+  return `${measure.title}, ${target.model} ${way}, ${over}`;
 }
 
 export function judgement({ measured, must, stretch }: Verdict): string {

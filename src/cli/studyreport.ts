@@ -2,7 +2,7 @@
  * @module
  * report.html of a study: targets first, then each model of each case as a dot with its range, then the tables.
  */
-import { showFigure, showNumber, type Evidence, type Row } from "../tasks/evidence.ts";
+import { showNumber, showTarget, type Evidence, type Row } from "../tasks/evidence.ts";
 import type { Study, StudyMeasure } from "../tasks/study.ts";
 import { evidenceTable, judgement, titleOf, WAYS } from "./evidence.ts";
 import { duration } from "./format.ts";
@@ -39,9 +39,9 @@ function targets({ verdicts }: Evidence): Html | null {
 ${verdicts.map((verdict) => {
   const { target, measure, measured, must } = verdict;
   const sign = measure.better === "higher" ? "≥" : "≤";
-  const bound = `target ${sign} ${showFigure(measure, target.must)}${target.stretch === undefined ? "" : `, stretch ${sign} ${showFigure(measure, target.stretch)}`}`;
+  const bound = `target ${sign} ${showTarget(target, measure, target.must)}${target.stretch === undefined ? "" : `, stretch ${sign} ${showTarget(target, measure, target.stretch)}`}`;
   const mark = measured === null ? null : html`<span class="verdict ${must ? "met" : "missed"}">${must ? "✓" : "✗"} ${judgement(verdict)}</span> `;
-  return html`<div class="figure"><dt>${titleOf(verdict)}</dt><dd class="value">${measured === null ? "–" : showFigure(measure, measured).replaceAll(" ", "\u00a0")}</dd><dd class="target">${mark}${bound}</dd></div>\n`;
+  return html`<div class="figure"><dt>${titleOf(verdict)}</dt><dd class="value">${measured === null ? "–" : showTarget(target, measure, measured).replaceAll(" ", "\u00a0")}</dd><dd class="target">${mark}${bound}</dd></div>\n`;
 })}</dl>`;
 }
 

@@ -45,7 +45,7 @@ export interface Verdict {
   readonly measure: StudyMeasure;
   /** The case that was meant, or that is worst. */
   readonly case: string;
-  /** Null where the model was not run. */
+  /** Null where the model was not run, or not both ways where they are compared. */
   readonly measured: number | null;
   readonly must: boolean;
   readonly stretch: boolean | null;
@@ -158,9 +158,12 @@ function worstCase(measure: StudyMeasure, rows: readonly Row[]): Row {
 function verdictOn(study: Study, rows: readonly Row[], target: Target): Verdict {
   const measure = study.measures.find(({ name }) => name === target.measure);
   if (!measure) throw new Error(`study ${study.name}: a target is about the measure "${target.measure}", which it does not have`);
-  const { over } = target;
-  const own = rows.filter(({ model, way, figures }) => model === target.model && way === target.way && target.measure in figures);
-  const value = (row: Row) => row.figures[target.measure].mean;
+  const { over, against } = target;
+  const of = (way: Way) => rows.filter((row) => row.model === target.model && row.way === way && target.measure in row.figures);
+  const figure = (row: Row) => row.figures[target.measure].mean;
+  const base = new Map(against && of(against).map((row) => [row.case, figure(row)]));
+  const own = of(target.way).filter((row) => !against || base.get(row.case)); // nothing is a share of 0
+  const value = (row: Row) => (against ? figure(row) / base.get(row.case)! : figure(row));
   const meant = typeof over === "object" ? own.filter((row) => row.case === over.case) : own;
   if (meant.length === 0) return { target, measure, case: typeof over === "object" ? over.case : over, measured: null, must: false, stretch: target.stretch === undefined ? null : false };
   const worst = worstOf(measure, meant, value);
@@ -217,6 +220,11 @@ export function showFigure(measure: StudyMeasure, value: number): string {
 /** Without its unit. */
 export function showNumber({ unit, digits }: StudyMeasure, value: number): string {
   return (unit === "%" ? 100 * value : value).toFixed(digits);
+}
+
+/** What a target is about, with its unit: a figure, or how many times another it is. */
+export function showTarget({ against }: Target, measure: StudyMeasure, value: number): string {
+  return against ? `${value.toFixed(3)}x` : showFigure(measure, value);
 }
 
 /** "93.1 (91.0 to 94.2)", or without the range where one seed stands for all. Without the unit. */

@@ -38,6 +38,10 @@ describe("the study turbofan", () => {
     expect(cases.map(({ name }) => name)).toEqual([
       "FD001, 5 factories", "FD003, 5 factories", "FD001, 10 factories", "FD001, 20 factories", "a fleet for each set", "FD001 by life length",
     ]);
+    const regimes = memorySource({ ...turbofanFiles("FD002", { train: 18, test: 8, regimes: 6 }), ...turbofanFiles("FD004", { train: 18, test: 8, regimes: 6 }) });
+    expect((await engineStudy.cases({ source: regimes, subset: undefined })).map(({ name }) => name)).toEqual([
+      "FD002, 5 factories", "FD004, 5 factories", "a fleet for each set", "FD002 by regime", "FD004 by regime",
+    ]);
     await expect(async () => engineStudy.cases({ source: memorySource({}), subset: undefined })).rejects.toThrow(/train_FD001\.txt: no such file/);
   });
 

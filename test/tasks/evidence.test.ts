@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { evidenceOf, showSpread, type Unit } from "../../src/tasks/evidence.ts";
+import { evidenceOf, showSpread, showTarget, type Unit } from "../../src/tasks/evidence.ts";
 import { pendingUnits, runStudy } from "../../src/tasks/studies.ts";
 import { ALL, type Score, type Study, type StudyCase, type Target } from "../../src/tasks/study.ts";
 import { inlinePool } from "../../src/tasks/pool.ts";
@@ -53,6 +53,20 @@ describe("evidence", () => {
     expect(evidence.verdicts.map(({ must, stretch, measured }) => [must, stretch, measured])).toEqual([
       [true, false, expect.closeTo(0.92)], [false, null, 0.88], [true, null, 1], [false, null, null],
     ]);
+  });
+
+  test("a target against another way of training is about the ratio, case by case", () => {
+    const against = (over: Target["over"]): Target => ({ model: "CNN", way: "federated", measure: "mae", over, against: "centralised", must: 1.03 });
+    const both = (name: string, federated: number, centralised: number) => unit(name, 1, [
+      score(name, "CNN", 0.9, { figures: { mae: federated } }), score(name, "CNN", 0.9, { way: "centralised", figures: { mae: centralised } }),
+    ]);
+    const only = unit("c", 1, [score("c", "CNN", 0.9, { figures: { mae: 9 } })]);
+    const ratios = { ...study, targets: () => [against("mean"), against("worst"), against({ case: "a" }), against({ case: "c" }), against({ case: "d" })] };
+    const { verdicts } = evidenceOf(ratios, undefined, [both("a", 2, 2), both("b", 1.1, 1), only, both("d", 1, 0)]);
+    expect(verdicts.map(({ measured, must, ...verdict }) => [verdict.case, measured, must])).toEqual([
+      ["mean of cases", expect.closeTo(1.05), false], ["b", expect.closeTo(1.1), false], ["a", 1, true], ["c", null, false], ["d", null, false],
+    ]);
+    expect(showTarget(ratios.targets()[0], study.measures[1], 1.05)).toBe("1.050x");
   });
 
   test("a linear model that does as well is recommended, one that does worse is not", () => {
