@@ -3,6 +3,7 @@
  * Evidence as text: the tables that `millwright train` prints for a study and docs/ show.
  */
 import { showNumber, showSpread, showTarget, type Evidence, type Row, type Verdict } from "../tasks/evidence.ts";
+import type { Curve } from "../tasks/curve.ts";
 import type { StudyMeasure } from "../tasks/study.ts";
 import { bytes, count } from "./format.ts";
 import { formatTable, type Column } from "./table.ts";
@@ -10,7 +11,7 @@ import { formatTable, type Column } from "./table.ts";
 export const WAYS = { solo: "alone", federated: "federated", centralised: "in one place", rule: "rule" } as const;
 
 export function formatEvidence(evidence: Evidence): string {
-  const parts = [formatRows(evidence), formatVerdicts(evidence.verdicts), evidence.advice.map((line) => `- ${line}\n`).join("")];
+  const parts = [formatRows(evidence), ...evidence.curves.map((curve) => formatCurve(evidence.measures[0], curve)), formatVerdicts(evidence.verdicts), evidence.advice.map((line) => `- ${line}\n`).join("")];
   return parts.filter((part) => part !== "").join("\n");
 }
 
@@ -25,11 +26,10 @@ export function evidenceTable(measures: readonly StudyMeasure[], rows: readonly 
     [has(({ bytes }) => bytes !== null), { title: "sent" }, (row) => (row.bytes === null ? "" : bytes(row.bytes))],
   ];
   const extra = optional.filter(([shown]) => shown);
-  const unit = (of: string) => (of === "" ? "" : `, ${of}`);
   return {
     columns: [
       { title: "case", align: "left" }, { title: "model", align: "left" }, { title: "trained", align: "left" }, { title: "judged" },
-      ...present.map((measure) => ({ title: measure.title + unit(measure.unit) })),
+      ...present.map((measure) => ({ title: withUnit(measure) })),
       ...extra.map(([, column]) => column),
     ],
     cells: (row) => [
@@ -52,6 +52,16 @@ function formatRows({ measures, rows, mean, worst }: Evidence): string {
   for (const summary of [mean, worst]) if (summary.length > 0) lines.push(null, ...summary.map(cells));
   const seeds = rows.some(({ interval }) => interval?.of === "seeds") ? "* Student's interval of the mean over seeds; without a star, from resampled test units.\n" : "";
   return `${formatTable(columns, lines)}${seeds}`;
+}
+
+const withUnit = ({ title, unit }: StudyMeasure) => (unit === "" ? title : `${title}, ${unit}`);
+
+/** A line a model and way, a column a place. */
+function formatCurve(measure: StudyMeasure, { curve, axis, at, lines }: Curve): string {
+  return formatTable(
+    [{ title: `${curve}: ${withUnit(measure)}, by ${axis}`, align: "left" }, { title: "trained", align: "left" }, ...at.map((value) => ({ title: String(value) }))],
+    lines.map(({ model, way, rows }) => [model, WAYS[way], ...rows.map((row) => (row?.figures[measure.name] ? showSpread(measure, row.figures[measure.name]) : "–"))]),
+  );
 }
 
 function formatVerdicts(verdicts: readonly Verdict[]): string {

@@ -89,8 +89,17 @@ export interface CaseResult {
   readonly notes?: readonly string[];
 }
 
+/** Where a case lies on a curve: cases of one curve ask the same question with more and more of something. */
+export interface Place {
+  readonly curve: string;
+  /** What there is more and more of, such as "engines with labels". */
+  readonly axis: string;
+  readonly at: number;
+}
+
 export interface StudyCase {
   readonly name: string;
+  readonly place?: Place;
   /** Nothing in it depends on the seed: it runs once. */
   readonly exact?: boolean;
   /** @throws RangeError for what is wrong with the data; whatever the signal was aborted with */

@@ -26,7 +26,7 @@ import { denseSpec, factoryOf, figuresOf, HISTORY, scalersOf, sumsOf } from "./e
 import { federate } from "./federation.ts";
 import { networkScores, type NetworkScoring } from "./network.ts";
 import { scoresOf, type Fitted } from "./score.ts";
-import { ALL, type CaseContext, type CaseResult, type Score, type Study, type StudyCase, type StudyData } from "./study.ts";
+import { ALL, type CaseContext, type CaseResult, type Place, type Score, type Study, type StudyCase, type StudyData } from "./study.ts";
 import { halfCosine, type TaskFactory, type TaskWindows } from "./task.ts";
 import { classFigures, convolutional } from "./vibration.ts";
 
@@ -36,6 +36,7 @@ type Subset = (typeof SUBSETS)[number];
 /** A move from one machine to another, with so much labelled there. */
 interface Move {
   readonly name: string;
+  readonly place: Place;
   readonly spec: ModelSpec;
   /** The first layer with parameters. */
   readonly first: number;
@@ -74,6 +75,7 @@ const MOVES: Readonly<Record<Subset, (source: StudyData["source"]) => Promise<Mo
     const [one, two] = [await readCmapss(source, "FD001"), await readCmapss(source, "FD003")];
     return [1, 2, 5, 10, 20, 50].map((count): Move => ({
       name: `FD003 with ${count} engine${count === 1 ? "" : "s"}`,
+      place: { curve: "FD001 to FD003", axis: "engines with labels", at: count },
       spec: denseSpec(one), first: 2, rounds: 16, adaptive: false,
       training: (round, windows) => ({ epochs: Math.max(1, Math.round(1000 / windows)), batch: 32, learningRate: halfCosine(1e-3, 1e-4, round, 16), optimizer: adam, clipNorm: 1, loss: {} }),
       known: (seed) => engineFactory(one, dealFleets(one, 1, seed)[0]),
@@ -90,6 +92,7 @@ const MOVES: Readonly<Record<Subset, (source: StudyData["source"]) => Promise<Mo
     const [known, there] = [at(0), at(2)];
     return [1, 2, 5, 10, 30].map((count): Move => ({
       name: `load 2 with ${count} window${count === 1 ? "" : "s"} of each fault`,
+      place: { curve: "load 0 to load 2", axis: "windows with labels of each fault", at: count },
       spec: convolutional("batch", CLASSES), first: 0, rounds: 8, adaptive: true,
       training: (round, windows) => ({ epochs: Math.max(1, Math.round(600 / windows)), batch: 32, learningRate: halfCosine(2e-3, 0, round, 8), optimizer: adam, clipNorm: 5, loss: {} }),
       known: () => ({ id: "load-0", ...known }),
@@ -107,6 +110,7 @@ const MOVES: Readonly<Record<Subset, (source: StudyData["source"]) => Promise<Mo
     const none = selectWindows(windows("1_1"), []);
     return [["3_1", "3_2"], ["3_2", "3_1"]].flatMap(([tested, labelled]) => [0, 1].map((count): Move => ({
       name: `bearing ${tested}, ${count === 0 ? "no other" : "one other"} of its condition known`,
+      place: { curve: `condition 1 to bearing ${tested}`, axis: "bearings of condition 3 with labels", at: count },
       spec: lifeNetwork(COLUMNS), first: 1, rounds: LIFE_ROUNDS, adaptive: false,
       training: lifeTraining,
       known: () => ({ id: "condition-1", train: concatWindows([windows("1_1"), windows("1_2")]), validation: none, test: none }),
@@ -123,7 +127,7 @@ function engineFactory(data: Cmapss, fleet: Fleet): TaskFactory {
 }
 
 function caseOf(move: Move): StudyCase {
-  return { name: move.name, run: (context) => runMove(move, context) };
+  return { name: move.name, place: move.place, run: (context) => runMove(move, context) };
 }
 
 async function runMove(move: Move, context: CaseContext): Promise<CaseResult> {

@@ -72,6 +72,12 @@ describe("the study turbofan", () => {
 });
 
 describe("the study transfer", () => {
+  test("asks along a curve of engines with labels", async () => {
+    const cases = await transferStudy.cases({ source, subset: "turbofan" });
+    expect(cases.map(({ place }) => place!.at)).toEqual([1, 2, 5, 10, 20, 50]);
+    expect(new Set(cases.map(({ place }) => `${place!.curve}, ${place!.axis}`))).toEqual(new Set(["FD001 to FD003, engines with labels"]));
+  });
+
   test("scores the other's model as it is, and what the plant trains from it and from scratch", { timeout: 120_000 }, async () => {
     const { scores, of } = await scoresOf(transferStudy, "FD003 with 10 engines", "turbofan");
     expect(scores.map(({ model, way }) => `${model}, ${way}`)).toEqual([

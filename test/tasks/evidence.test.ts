@@ -69,6 +69,20 @@ describe("evidence", () => {
     expect(showTarget(ratios.targets()[0], study.measures[1], 1.05)).toBe("1.050x");
   });
 
+  test("cases that lie on a curve follow one another along its axis, and have no mean", () => {
+    const places = [["a", "few", 10], ["b", "few", 1], ["c", "other", 1]].map(([name, curve, at]) => ({ name: name as string, place: { curve: curve as string, axis: "labels", at: at as number } }));
+    const units = [unit("a", 1, [score("a", "CNN", 0.9), score("a", "rule", 0.5, { way: "rule" })]), unit("b", 1, [score("b", "CNN", 0.7)]), unit("c", 1, [score("c", "CNN", 0.6)])];
+    const { curves, mean, worst } = evidenceOf(study, undefined, units, places);
+    expect(curves.map(({ lines, ...curve }) => ({ ...curve, lines: lines.map(({ model, way, rows }) => [model, way, ...rows.map((row) => row?.figures.accuracy.mean ?? null)]) }))).toEqual([
+      { curve: "few", axis: "labels", at: [1, 10], lines: [["CNN", "federated", 0.7, 0.9], ["rule", "rule", null, 0.5]] },
+      { curve: "other", axis: "labels", at: [1], lines: [["CNN", "federated", 0.6]] },
+    ]);
+    expect([mean, worst]).toEqual([[], []]);
+    // One case that lies on no curve is reason enough to look at all of them together.
+    expect(evidenceOf(study, undefined, units, places.slice(1)).mean).toHaveLength(1);
+    expect(evidenceOf(study, undefined, units).curves).toEqual([]);
+  });
+
   test("a linear model that does as well is recommended, one that does worse is not", () => {
     const evidence = evidenceOf(study, undefined, [unit("a", 1, [score("a", "CNN", 0.9), score("a", "linear", 0.9)]), unit("b", 1, [score("b", "CNN", 0.9), score("b", "linear", 0.89)], { notes: ["2 rows left out."] })]);
     expect(evidence.advice).toEqual([expect.stringMatching(/^a: the linear model "linear" does as well as "CNN" \(accuracy 90\.0 % against 90\.0 %\)/), "2 rows left out."]);
