@@ -108,8 +108,7 @@ function caseOf(name: string, lstm: Cmapss | undefined, deal: (seed: number) => 
 async function runCase(name: string, fleets: readonly Placed[], lstm: Cmapss | undefined, context: CaseContext): Promise<CaseResult> {
   const { seed, pool, build, signal, runOnnx } = context;
   const figures = (predictions: Float32Array, { rawTargets }: TaskWindows) => figuresOf(sumsOf(predictions, rawTargets!));
-  const intervals = (predictions: Float32Array, { rawTargets }: TaskWindows) =>
-    intervalsOf([...rawTargets!].map((_, n) => sumsOf(predictions.subarray(2 * n, 2 * n + 2), rawTargets!.subarray(n, n + 1))), figuresOf, seed, name);
+  const intervals = (predictions: Float32Array, windows: TaskWindows) => engineIntervals(predictions, windows, seed, name);
   // Sets that are scaled apart are judged apart, too: their engines are no common question.
   const judgedOn = new Set(fleets.map(({ data }) => data)).size > 1 ? "own" : "all";
   const together = factoriesOf(fleets, scalersOf(fleets));
@@ -248,6 +247,11 @@ export function sumsOf(predictions: Float32Array, rawTargets: Float32Array): Flo
 
 export function figuresOf([count, capped, raw, absolute, score]: Float64Array): Record<string, number> {
   return { rmse: Math.sqrt(capped / count), rmseRaw: Math.sqrt(raw / count), mae: absolute / count, score };
+}
+
+/** 95 % intervals from drawing test engines anew. */
+export function engineIntervals(predictions: Float32Array, { rawTargets }: TaskWindows, ...names: (string | number)[]): Record<string, [number, number]> {
+  return intervalsOf([...rawTargets!].map((_, n) => sumsOf(predictions.subarray(2 * n, 2 * n + 2), rawTargets!.subarray(n, n + 1))), figuresOf, ...names);
 }
 
 type Figures = (predictions: Float32Array, windows: TaskWindows) => Record<string, number>;

@@ -22,13 +22,13 @@ import { adam, type Training } from "../model/trainer.ts";
 import { concatWindows, selectWindows } from "../signal/window.ts";
 import { partsOf } from "./bearing.ts";
 import { COLUMNS, columnsOf, lifeFigures, lifeRows, network as lifeNetwork, ROUNDS as LIFE_ROUNDS, training as lifeTraining } from "./bearinglife.ts";
-import { denseSpec, factoryOf, figuresOf, HISTORY, scalersOf, sumsOf } from "./enginestudy.ts";
+import { denseSpec, engineIntervals, factoryOf, figuresOf, HISTORY, scalersOf, sumsOf } from "./enginestudy.ts";
 import { federate } from "./federation.ts";
 import { networkScores, type NetworkScoring } from "./network.ts";
 import { scoresOf, type Fitted } from "./score.ts";
 import { ALL, type CaseContext, type CaseResult, type Place, type Score, type Study, type StudyCase, type StudyData } from "./study.ts";
 import { halfCosine, type TaskFactory, type TaskWindows } from "./task.ts";
-import { classFigures, convolutional } from "./vibration.ts";
+import { classFigures, convolutional, recordingIntervals } from "./vibration.ts";
 
 const SUBSETS = ["turbofan", "bearing", "bearing-life"] as const;
 type Subset = (typeof SUBSETS)[number];
@@ -47,6 +47,8 @@ interface Move {
   /** The new plant with what it has labelled, which may be nothing, and its test windows. */
   plant(seed: number): TaskFactory;
   figures(predictions: Float32Array, windows: TaskWindows): Record<string, number>;
+  /** Of the test units, where there are enough. */
+  intervals?(predictions: Float32Array, windows: TaskWindows): Record<string, readonly [number, number]>;
   /** Whether the model's normalisation measures the plant's windows again, which needs no labels. */
   readonly adaptive: boolean;
 }
@@ -84,6 +86,7 @@ const MOVES: Readonly<Record<Subset, (source: StudyData["source"]) => Promise<Mo
         return engineFactory(two, { id: "plant", train: order.slice(0, count), validation: [], test: two.test });
       },
       figures: (predictions, { rawTargets }) => ({ rmse: figuresOf(sumsOf(predictions, rawTargets!)).rmse }),
+      intervals: (predictions, windows) => ({ rmse: engineIntervals(predictions, windows, "transfer").rmse }),
     }));
   },
   async bearing(source) {
@@ -102,6 +105,7 @@ const MOVES: Readonly<Record<Subset, (source: StudyData["source"]) => Promise<Mo
         return { id: "plant", ...there, train: selectWindows(there.train, chosen) };
       },
       figures: (predictions, windows) => ({ accuracy: classFigures(predictions, windows).accuracy }),
+      intervals: (predictions, windows) => ({ accuracy: recordingIntervals(predictions, windows).accuracy }),
     }));
   },
   async "bearing-life"(source) {
@@ -131,7 +135,7 @@ function caseOf(move: Move): StudyCase {
 }
 
 async function runMove(move: Move, context: CaseContext): Promise<CaseResult> {
-  const { name, spec, first, rounds, figures } = move;
+  const { name, spec, first, rounds, figures, intervals } = move;
   const { seed, pool, build, signal, progress } = context;
   const plant = move.plant(seed);
   const windows = plant.train.count;
@@ -142,7 +146,7 @@ async function runMove(move: Move, context: CaseContext): Promise<CaseResult> {
     factories: [known], spec, build, seed, rounds, training: trainingOf(known.train.count), pool, signal, data: { settings: 0, regimes: 1 }, counts: () => Float64Array.of(0),
     onRound: ({ round }) => progress(round / rounds / trains, "the machine that is known"),
   });
-  const common = { case: name, factories: [plant], spec, pool, build, figures };
+  const common = { case: name, factories: [plant], spec, pool, build, figures, intervals };
   const fitted: Fitted = { parameters: source.parameters, scaler: source.scaler, statistics: [...source.factoryStatistics.values()][0] };
   const scores: Score[] = [...(await scoresOf({ ...common, model: "the other's, as it is" }, "rule", () => fitted))];
   if (move.adaptive) scores.push(...(await scoresOf({ ...common, model: "the other's, adapted", adaptive: true }, "rule", () => fitted)));

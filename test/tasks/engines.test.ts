@@ -1,5 +1,7 @@
 /** The studies on C-MAPSS engines, on a few short ones that are made here. */
 import { describe, expect, test } from "vitest";
+import { decodeCheckpoint, encodeCheckpoint } from "../../src/model/checkpoint.ts";
+import { initialParameters } from "../../src/model/network.ts";
 import { parseSpec } from "../../src/model/spec.ts";
 import { inspectOnnx } from "../../src/onnx/inspect.ts";
 import { engineStudy, figuresOf, sumsOf } from "../../src/tasks/enginestudy.ts";
@@ -110,8 +112,17 @@ describe("a run that goes on from another", () => {
     expect(layer(transferred.checkpoint)).not.toEqual(layer(from));
   });
 
+  test("takes over what fits of a model of another width, and freezes none of what does not", async () => {
+    const { checkpoint, config } = await first;
+    const spec = parseSpec({ ...config.spec, layers: [{ type: "lstm", hidden: 40 }, ...config.spec.layers.slice(1)] });
+    const { scaler, sha256 } = decodeCheckpoint(checkpoint).metadata;
+    const other = encodeCheckpoint({ spec, parameters: initialParameters(spec, 1), metadata: { scaler, sha256 } });
+    expect((await resolve({ ...options, from: other }, source)).config.from).toMatchObject({ taken: ["3.dense.b", "head.W", "head.b"] });
+    await expect(resolve({ ...options, from: other, freeze: [0] }, source)).rejects.toThrow("--freeze expected layers that the run has learned, but 0.lstm.W is of another shape there; leave out 0");
+  });
+
   test("is refused with layers to freeze and no run, or with a layer that has nothing to freeze", async () => {
     await expect(resolve({ ...options, freeze: [0] }, source)).rejects.toThrow(/--freeze expected a run .* --from RUN/);
-    await expect(resolve({ ...options, from: (await first).checkpoint, freeze: [9] }, source)).rejects.toThrow(/"freeze" expected the number of a layer that has parameters, got 9/);
+    await expect(resolve({ ...options, from: (await first).checkpoint, freeze: [9] }, source)).rejects.toThrow(/"freeze" expected the number of a layer that has parameters \(0, 3\), got 9/);
   });
 });
