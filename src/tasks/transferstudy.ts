@@ -22,7 +22,7 @@ import { adam, type Training } from "../model/trainer.ts";
 import { concatWindows, selectWindows } from "../signal/window.ts";
 import { partsOf } from "./bearing.ts";
 import { COLUMNS, columnsOf, lifeFigures, lifeRows, network as lifeNetwork, ROUNDS as LIFE_ROUNDS, training as lifeTraining } from "./bearinglife.ts";
-import { denseSpec, engineIntervals, factoryOf, figuresOf, HISTORY, scalersOf, sumsOf } from "./enginestudy.ts";
+import { denseSpec, engineIntervals, factoryOf, figuresOf, HISTORY, RATES, scalersOf, sumsOf } from "./enginestudy.ts";
 import { federate } from "./federation.ts";
 import { networkScores, type NetworkScoring } from "./network.ts";
 import { scoresOf, type Fitted } from "./score.ts";
@@ -79,7 +79,7 @@ const MOVES: Readonly<Record<Subset, (source: StudyData["source"]) => Promise<Mo
       name: `FD003 with ${count} engine${count === 1 ? "" : "s"}`,
       place: { curve: "FD001 to FD003", axis: "engines with labels", at: count },
       spec: denseSpec(one), first: 2, rounds: 16, adaptive: false,
-      training: (round, windows) => ({ epochs: Math.max(1, Math.round(1000 / windows)), batch: 32, learningRate: halfCosine(1e-3, 1e-4, round, 16), optimizer: adam, clipNorm: 1, loss: {} }),
+      training: (round, windows) => ({ epochs: Math.max(1, Math.round(1000 / windows)), batch: 32, learningRate: halfCosine(...RATES, round, 16), optimizer: adam, clipNorm: 1, loss: {} }),
       known: (seed) => engineFactory(one, dealFleets(one, 1, seed)[0]),
       plant(seed) {
         const order = random(seed, "transfer", "engines").shuffle([...two.train]);

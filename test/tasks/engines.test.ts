@@ -65,11 +65,15 @@ describe("the study turbofan", () => {
   });
 
   test("deploys the federated model on history features, by name", { timeout: 120_000 }, async () => {
-    const { of, model } = await scoresOf(engineStudy, "FD001, 5 factories");
+    const { of, scores, model } = await scoresOf(engineStudy, "FD001, 5 factories");
     const { inputs, metadata } = inspectOnnx(model!.onnx);
     expect(inputs[0].shape?.at(-1)).toBe(10 * 14 + 1);
     expect(JSON.stringify(metadata)).toContain("level 30");
     expect(of("LSTM, 30 cycles", "federated").samples).toBe(20);
+    // Alone, each model is judged on all engines, whatever the model.
+    for (const model of ["network, history", "linear, history", "LSTM, 30 cycles"]) {
+      expect(scores.filter((score) => score.model === model && score.way === "solo").map(({ factory, samples }) => [factory, samples])).toEqual([1, 2, 3, 4, 5].map((n) => [`factory-${n}`, 20]));
+    }
   });
 });
 
