@@ -38,7 +38,7 @@ const SQUARES: HistoryOptions = { ...HISTORY, squares: true };
 const FIRST = 20;
 const STRIDE = 2;
 const ROUNDS = 24;
-/** Falling from the first to the second. Of 1, 3, 5 and 8 thousandths to begin with the one of least federated error on held-out training engines of FD002; also less than with 1 for FD001, FD003, twenty factories and fleets of different sets. */
+/** Falling from the first to the second: of 1, 3, 5 and 8 thousandths the one of least error on held-out training engines (docs/turbofan.md). */
 export const RATES = [5e-3, 1e-4] as const;
 /** Of sensors scaled by the shared scaler of rows. */
 const HISTORY_CHANNELS = historyNames(CHANNELS.map(({ name }) => name), HISTORY).map((name) => ({ name, unit: "" }));
