@@ -57,7 +57,7 @@ export async function trainStudy(study: Study, options: StudyOptions, io: Io, en
   }
   const order = new Map(cases.map(({ name }, index) => [name, index]));
   const units = [...folder.units].sort((a, b) => a.seed - b.seed || order.get(a.case)! - order.get(b.case)!);
-  const evidence = engine.evidenceOf(study, subset, units);
+  const evidence = engine.evidenceOf(study, subset, units, cases);
   const wallSeconds = Math.round((io.nowMs() - began) / 100) / 10;
   const whole = { study: study.name, subset: subset ?? null, seeds, build, origin: study.origin, evidence, onnx: units.find(({ model }) => model)?.model ?? null, wallSeconds };
   const summary = JSON.parse(JSON.stringify(whole)) as Json; // JSON has no undefined

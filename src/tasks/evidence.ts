@@ -6,7 +6,8 @@
  * The figure of a model in one seed is that of all factories' test data together; where a study has no
  * such score, as for models that each belong to one factory, it is the mean over the factories.
  */
-import { ALL, type CaseResult, type Score, type Study, type StudyMeasure, type Target, type Way } from "./study.ts";
+import { curvesOf, type Curve } from "./curve.ts";
+import { ALL, type CaseResult, type Score, type Study, type StudyCase, type StudyMeasure, type Target, type Way } from "./study.ts";
 
 /** One case under one seed, done: a line of scores.jsonl. */
 export interface Unit extends Pick<CaseResult, "scores" | "bytes" | "notes"> {
@@ -45,7 +46,7 @@ export interface Verdict {
   readonly measure: StudyMeasure;
   /** The case that was meant, or that is worst. */
   readonly case: string;
-  /** Null where the model was not run. */
+  /** Null where the model was not run, or not both ways where they are compared. */
   readonly measured: number | null;
   readonly must: boolean;
   readonly stretch: boolean | null;
@@ -55,9 +56,10 @@ export interface Evidence {
   /** Those of the study that were taken; the first stands for all. */
   readonly measures: readonly StudyMeasure[];
   readonly rows: readonly Row[];
-  /** Over all cases, one row a model and way; empty where there is one case. */
+  /** Over all cases, one row a model and way; empty where there is one case, or where all are points of curves. */
   readonly mean: readonly Row[];
   readonly worst: readonly Row[];
+  readonly curves: readonly Curve[];
   readonly verdicts: readonly Verdict[];
   /** What an engineer should know: where a linear model does as well, and the cases' own notes. */
   readonly advice: readonly string[];
@@ -66,19 +68,22 @@ export interface Evidence {
 /** Two-sided 95 % quantiles of Student's t for 1 to 10 degrees of freedom; beyond, the normal one is near enough. */
 const STUDENT = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228];
 
-export function evidenceOf(whole: Study, subset: string | undefined, units: readonly Unit[]): Evidence {
+/** @param asked of the study, for what lies on curves */
+export function evidenceOf(whole: Study, subset: string | undefined, units: readonly Unit[], asked: readonly Pick<StudyCase, "name" | "place">[] = []): Evidence {
   const cases = [...new Set(units.map((unit) => unit.case))];
   const measures = whole.measures.filter(({ name }) => units.some(({ scores }) => scores.some(({ figures }) => name in figures)));
   const study = { ...whole, measures };
   const rows = cases.flatMap((name) => rowsOf(study, units.filter((unit) => unit.case === name)));
   const models = unique(rows, ({ model, way }) => `${model}\n${way}`);
-  const several = cases.length > 1;
+  const places = new Map(asked.flatMap(({ name, place }) => (place ? [[name, place] as const] : [])));
+  const several = cases.length > 1 && cases.some((name) => !places.has(name)); // few and many labels have no mean that says anything
   const everyCase = models.map((kind) => rows.filter((row) => row.model === kind.model && row.way === kind.way)).filter((all) => all.length === cases.length);
   return {
     measures,
     rows,
     mean: several ? everyCase.map((all) => overCases(study, all, "mean of cases", mean)) : [],
     worst: several ? everyCase.map((all) => worstCase(study.measures[0], all)) : [],
+    curves: curvesOf(rows, places),
     verdicts: study.targets(subset).map((target) => verdictOn(study, rows, target)),
     advice: [...recommendations(study, rows), ...new Set(units.flatMap(({ notes }) => notes ?? []))],
   };
@@ -158,9 +163,12 @@ function worstCase(measure: StudyMeasure, rows: readonly Row[]): Row {
 function verdictOn(study: Study, rows: readonly Row[], target: Target): Verdict {
   const measure = study.measures.find(({ name }) => name === target.measure);
   if (!measure) throw new Error(`study ${study.name}: a target is about the measure "${target.measure}", which it does not have`);
-  const { over } = target;
-  const own = rows.filter(({ model, way, figures }) => model === target.model && way === target.way && target.measure in figures);
-  const value = (row: Row) => row.figures[target.measure].mean;
+  const { over, against } = target;
+  const of = (way: Way) => rows.filter((row) => row.model === target.model && row.way === way && target.measure in row.figures);
+  const figure = (row: Row) => row.figures[target.measure].mean;
+  const base = new Map(against && of(against).map((row) => [row.case, figure(row)]));
+  const own = of(target.way).filter((row) => !against || base.get(row.case)); // nothing is a share of 0
+  const value = (row: Row) => (against ? figure(row) / base.get(row.case)! : figure(row));
   const meant = typeof over === "object" ? own.filter((row) => row.case === over.case) : own;
   if (meant.length === 0) return { target, measure, case: typeof over === "object" ? over.case : over, measured: null, must: false, stretch: target.stretch === undefined ? null : false };
   const worst = worstOf(measure, meant, value);
@@ -217,6 +225,11 @@ export function showFigure(measure: StudyMeasure, value: number): string {
 /** Without its unit. */
 export function showNumber({ unit, digits }: StudyMeasure, value: number): string {
   return (unit === "%" ? 100 * value : value).toFixed(digits);
+}
+
+/** What a target is about, with its unit: a figure, or how many times another it is. */
+export function showTarget({ against }: Target, measure: StudyMeasure, value: number): string {
+  return against ? `${value.toFixed(3)}x` : showFigure(measure, value);
 }
 
 /** "93.1 (91.0 to 94.2)", or without the range where one seed stands for all. Without the unit. */

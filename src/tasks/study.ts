@@ -55,6 +55,8 @@ export interface Target {
   readonly measure: string;
   /** A case by name, or over all cases their mean or the worst. */
   readonly over: { readonly case: string } | "mean" | "worst";
+  /** Then the figure is over that of the same model trained this way, case by case, and so are the bounds: 1.03 allows 3 % more. */
+  readonly against?: Way;
   readonly must: number;
   readonly stretch?: number;
 }
@@ -87,8 +89,17 @@ export interface CaseResult {
   readonly notes?: readonly string[];
 }
 
+/** Where a case lies on a curve: cases of one curve ask the same question with more and more of something. */
+export interface Place {
+  readonly curve: string;
+  /** What there is more and more of, such as "engines with labels". */
+  readonly axis: string;
+  readonly at: number;
+}
+
 export interface StudyCase {
   readonly name: string;
+  readonly place?: Place;
   /** Nothing in it depends on the seed: it runs once. */
   readonly exact?: boolean;
   /** @throws RangeError for what is wrong with the data; whatever the signal was aborted with */

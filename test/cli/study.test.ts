@@ -29,9 +29,13 @@ async function millwright(line: string, before: (unit: string, interrupt: () => 
   const study: Study = {
     name: "trial", summary: "A trial", origin: "made up <here>", seeds: [1, 2], linear: ["linear"], subsets: ["old", "new"],
     measures: [{ name: "mae", title: "MAE", meaning: "mean error", unit: "h", digits: 1, better: "lower" }],
-    targets: (subset) => [{ model: "GRU", way: "federated", measure: "mae", over: "mean", must: 3, stretch: subset === "new" ? 1 : 2 }],
-    cases: async () => ["one", "two"].map((name) => ({
+    targets: (subset) => [
+      { model: "GRU", way: "federated", measure: "mae", over: "mean", must: 3, stretch: subset === "new" ? 1 : 2 },
+      { model: "GRU", way: "federated", measure: "mae", over: { case: "two" }, against: "solo", must: 0.5 },
+    ],
+    cases: async ({ subset }) => ["one", "two"].map((name, index) => ({
       name,
+      place: subset === "new" ? { curve: "old <to> new", axis: "machines with labels", at: [10, 2][index] } : undefined,
       run: async ({ seed }) => {
         before(`${name}${seed}`, interrupt);
         await new Promise((resolve) => setTimeout(resolve, 1));
@@ -66,11 +70,13 @@ test("prints a line a case and the tables, and leaves a whole folder", async () 
   expect(stdout).toMatch(/\n +GRU +federated +7 +1\.5 \(1\.0 to 2\.0\) .* 2\.0 MB\n/);
   expect(stdout).toMatch(/mean of cases +linear +alone/);
   expect(stdout).toMatch(/MAE, GRU federated, mean of cases +≤ 3\.0 h +≤ 2\.0 h +2\.0 h +met, and the stretch\n/);
+  expect(stdout).toMatch(/MAE, GRU federated over alone, two +≤ 0\.500x +0\.714x +missed\n/);
   expect(stdout).toContain('- one: the linear model "linear" does as well as "GRU"');
   expect(stdout).toContain("- 3 rows left out.\n");
   const report = readFileSync(join(root, "run/report.html"), "utf8");
   expect(report).toContain("made up &#60;here&#62;");
   expect(report).toContain('<svg class="dots"');
+  expect(report).toContain("MAE, GRU federated over alone, two</dt><dd class=\"value\">0.714x</dd>");
   expect(readFileSync(join(root, "run/model.onnx"), "utf8")).toBe("onnx one1");
   expect(JSON.parse(readFileSync(join(root, "run/summary.json"), "utf8"))).toMatchObject({ study: "trial", subset: "old", seeds: [1, 2], onnx: { maxAbsDifference: 1e-7 } });
   expect(readFileSync(join(root, "run/scores.jsonl"), "utf8").trim().split("\n")).toHaveLength(4);
@@ -94,7 +100,23 @@ test("an interrupted study goes on where it was, also behind a torn line, and en
 test("one seed, a subset, JSON", async () => {
   const { stdout, ran } = await millwright("train trial --data . --seed 5 --subset new --json --out run");
   expect(ran).toEqual(["one5", "two5"]);
-  expect(JSON.parse(stdout)).toMatchObject({ subset: "new", seeds: [5], evidence: { verdicts: [{ must: false, stretch: false, measured: 5.5 }] } });
+  expect(JSON.parse(stdout)).toMatchObject({ subset: "new", seeds: [5], evidence: { verdicts: [{ must: false, stretch: false, measured: 5.5 }, { must: false, stretch: null }] } });
+});
+
+test("cases on a curve are printed as a line a model and drawn", async () => {
+  const { stdout } = await millwright("train trial --data . --subset new --out run");
+  expect(stdout).toMatch(/\nold <to> new: MAE, h, by machines with labels +trained +2 +10\n/);
+  expect(stdout).toMatch(/\nGRU +federated +2\.5 \(2\.0 to 3\.0\) +1\.5 \(1\.0 to 2\.0\)\n/);
+  expect(stdout).not.toMatch(/^mean of cases/m);
+  const report = readFileSync(join(root, "run/report.html"), "utf8");
+  const picture = /<svg class="curve"[^]*?<\/svg>/.exec(report)![0];
+  expect(picture).toContain('aria-label="old &#60;to&#62; new: MAE by machines with labels, 4 models at 2 places');
+  expect(picture.match(/<polyline points="[\d., ]+"/g)).toHaveLength(4);
+  // For each of four lines a dot at two places and one beside the name.
+  expect(picture.match(/<circle /g)).toHaveLength(12);
+  expect(picture).not.toMatch(/NaN|undefined|Infinity/);
+  await millwright("train trial --data . --out other");
+  expect(readFileSync(join(root, "other/report.html"), "utf8")).not.toContain('<svg class="curve"');
 });
 
 test.each([

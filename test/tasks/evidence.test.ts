@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { evidenceOf, showSpread, type Unit } from "../../src/tasks/evidence.ts";
+import { evidenceOf, showSpread, showTarget, type Unit } from "../../src/tasks/evidence.ts";
 import { pendingUnits, runStudy } from "../../src/tasks/studies.ts";
 import { ALL, type Score, type Study, type StudyCase, type Target } from "../../src/tasks/study.ts";
 import { inlinePool } from "../../src/tasks/pool.ts";
@@ -53,6 +53,34 @@ describe("evidence", () => {
     expect(evidence.verdicts.map(({ must, stretch, measured }) => [must, stretch, measured])).toEqual([
       [true, false, expect.closeTo(0.92)], [false, null, 0.88], [true, null, 1], [false, null, null],
     ]);
+  });
+
+  test("a target against another way of training is about the ratio, case by case", () => {
+    const against = (over: Target["over"]): Target => ({ model: "CNN", way: "federated", measure: "mae", over, against: "centralised", must: 1.03 });
+    const both = (name: string, federated: number, centralised: number) => unit(name, 1, [
+      score(name, "CNN", 0.9, { figures: { mae: federated } }), score(name, "CNN", 0.9, { way: "centralised", figures: { mae: centralised } }),
+    ]);
+    const only = unit("c", 1, [score("c", "CNN", 0.9, { figures: { mae: 9 } })]);
+    const ratios = { ...study, targets: () => [against("mean"), against("worst"), against({ case: "a" }), against({ case: "c" }), against({ case: "d" })] };
+    const { verdicts } = evidenceOf(ratios, undefined, [both("a", 2, 2), both("b", 1.1, 1), only, both("d", 1, 0)]);
+    expect(verdicts.map(({ measured, must, ...verdict }) => [verdict.case, measured, must])).toEqual([
+      ["mean of cases", expect.closeTo(1.05), false], ["b", expect.closeTo(1.1), false], ["a", 1, true], ["c", null, false], ["d", null, false],
+    ]);
+    expect(showTarget(ratios.targets()[0], study.measures[1], 1.05)).toBe("1.050x");
+  });
+
+  test("cases that lie on a curve follow one another along its axis, and have no mean", () => {
+    const places = [["a", "few", 10], ["b", "few", 1], ["c", "other", 1]].map(([name, curve, at]) => ({ name: name as string, place: { curve: curve as string, axis: "labels", at: at as number } }));
+    const units = [unit("a", 1, [score("a", "CNN", 0.9), score("a", "rule", 0.5, { way: "rule" })]), unit("b", 1, [score("b", "CNN", 0.7)]), unit("c", 1, [score("c", "CNN", 0.6)])];
+    const { curves, mean, worst } = evidenceOf(study, undefined, units, places);
+    expect(curves.map(({ lines, ...curve }) => ({ ...curve, lines: lines.map(({ model, way, rows }) => [model, way, ...rows.map((row) => row?.figures.accuracy.mean ?? null)]) }))).toEqual([
+      { curve: "few", axis: "labels", at: [1, 10], lines: [["CNN", "federated", 0.7, 0.9], ["rule", "rule", null, 0.5]] },
+      { curve: "other", axis: "labels", at: [1], lines: [["CNN", "federated", 0.6]] },
+    ]);
+    expect([mean, worst]).toEqual([[], []]);
+    // One case that lies on no curve is reason enough to look at all of them together.
+    expect(evidenceOf(study, undefined, units, places.slice(1)).mean).toHaveLength(1);
+    expect(evidenceOf(study, undefined, units).curves).toEqual([]);
   });
 
   test("a linear model that does as well is recommended, one that does worse is not", () => {
