@@ -4,7 +4,6 @@
  *
  *     0 done   1 a fault of ours, with its stack   2 refused input, one line   130 interrupted
  */
-import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { BUILDS } from "../kernels/build.ts";
@@ -15,6 +14,7 @@ import { inspect } from "./inspect.ts";
 import { plan, type PlanOptions } from "./plan.ts";
 import { trainStudy } from "./study.ts";
 import { train, type TrainOptions } from "./train.ts";
+import { VERSION } from "./version.ts";
 
 export interface Io {
   readonly stdout: (text: string) => void;
@@ -49,10 +49,9 @@ export async function main(argv: readonly string[], io: Io, load: () => Promise<
 type Perform = (exitCode: Promise<number>) => Promise<void>;
 
 function describe(io: Io, engine: Engine, perform: Perform): Command {
-  const { version } = createRequire(import.meta.url)("../../package.json") as { version: string };
   const program = new Command("millwright")
     .description("Train one model across factories without moving their data.")
-    .version(version)
+    .version(VERSION)
     .exitOverride()
     .configureOutput({
       writeOut: io.stdout,

@@ -7,6 +7,7 @@ import type { Engine } from "../../src/cli/engine.ts";
 import { main } from "../../src/cli/program.ts";
 import { evidenceOf } from "../../src/tasks/evidence.ts";
 import { inlinePool } from "../../src/tasks/pool.ts";
+import { witness } from "../../src/tasks/provenance.ts";
 import { pendingUnits, runStudy } from "../../src/tasks/studies.ts";
 import { ALL, type Study } from "../../src/tasks/study.ts";
 
@@ -22,18 +23,18 @@ interface Trial {
   readonly ran: readonly string[];
 }
 
-/** Two cases; `before` is called when one is about to be run and may interrupt. */
-async function millwright(line: string, before: (unit: string, interrupt: () => void) => void = () => {}): Promise<Trial> {
+/** Two cases; `before` is called when one is about to be run and may interrupt. The data are one file. */
+async function millwright(line: string, before: (unit: string, interrupt: () => void) => unknown = () => {}, { data = "1;2", threads = 1 } = {}): Promise<Trial> {
   const ran: string[] = [];
   let interrupt = () => {};
   const study: Study = {
     name: "trial", summary: "A trial", origin: "made up <here>", seeds: [1, 2], linear: ["linear"], subsets: ["old", "new"],
     measures: [{ name: "mae", title: "MAE", meaning: "mean error", unit: "h", digits: 1, better: "lower" }],
     targets: (subset) => [{ model: "GRU", way: "federated", measure: "mae", over: "mean", must: 3, stretch: subset === "new" ? 1 : 2 }],
-    cases: async () => ["one", "two"].map((name) => ({
+    cases: async ({ source }) => (await source("log.csv"), ["one", "two"]).map((name) => ({
       name,
       run: async ({ seed }) => {
-        before(`${name}${seed}`, interrupt);
+        await before(`${name}${seed}`, interrupt);
         await new Promise((resolve) => setTimeout(resolve, 1));
         ran.push(`${name}${seed}`);
         const mae = seed + (name === "two" ? 1 : 0);
@@ -47,8 +48,8 @@ async function millwright(line: string, before: (unit: string, interrupt: () => 
     })),
   };
   const engine = {
-    tasks: [], studies: [study], runStudy, pendingUnits, evidenceOf, loadOnnxRunner: async () => undefined,
-    folderSource: () => async () => undefined, threadPool: () => inlinePool(),
+    tasks: [], studies: [study], runStudy, pendingUnits, evidenceOf, witness, loadOnnxRunner: async () => undefined,
+    folderSource: () => async () => new TextEncoder().encode(data), threadPool: () => ({ ...inlinePool(), size: threads }),
   } as unknown as Engine;
   let [stdout, stderr] = ["", ""];
   const io = {
@@ -112,9 +113,48 @@ test.each([
 
 test("a finished folder, one of another configuration and a foreign one are refused", async () => {
   await millwright("train trial --data . --out run");
-  expect((await millwright("train trial --data . --out run")).stderr).toMatch(/run: holds a finished run/);
+  expect((await millwright("train trial --data . --out run")).stderr).toMatch(/run: holds a finished study/);
   await millwright("train trial --data . --out half", (unit, interrupt) => unit === "two1" && interrupt());
   expect((await millwright("train trial --data . --out half --seeds 3")).stderr).toMatch(/half: holds an interrupted study of another configuration \(seeds is/);
   writeFileSync(join(root, "note.txt"), "mine");
   expect((await millwright("train trial --data . --out .")).stderr).toMatch(/holds .*, which is not of a study/);
+});
+
+test("a study is resumed with the data and the version that it began with, and no other; what differs is named", async () => {
+  const halfway = (unit: string, interrupt: () => void) => unit === "two1" && interrupt();
+  await millwright("train trial --data . --out half", halfway, { data: "1;2" });
+  const file = join(root, "half/config.json");
+  const config = JSON.parse(readFileSync(file, "utf8"));
+  expect(config.data).toEqual({ files: 1, sha256: expect.stringMatching(/^[0-9a-f]{64}$/) });
+  const other = await millwright("train trial --data . --out half", () => {}, { data: "1;3" });
+  expect(other).toMatchObject({ code: 2, ran: [], stderr: expect.stringMatching(/half: holds an interrupted study of another configuration \(data\.sha256 is "[0-9a-f]{64}" there and "[0-9a-f]{64}" here\); give another --out/) });
+  writeFileSync(file, JSON.stringify({ ...config, version: "0.0.1" }));
+  expect((await millwright("train trial --data . --out half")).stderr).toMatch(/another configuration \(version is "0\.0\.1" there and "\d+\.\d+\.\d+" here\)/);
+  writeFileSync(file, JSON.stringify(config));
+  expect(await millwright("train trial --data . --out half")).toMatchObject({ code: 0, ran: ["two1", "one2", "two2"] });
+});
+
+test("without --out a finished folder is left alone, and so is one that waits for another configuration, which is said", async () => {
+  await millwright("train trial --data . --seed 1");
+  expect(await millwright("train trial --data . --seed 2", (unit, interrupt) => unit === "two2" && interrupt())).toMatchObject({ code: 130, stdout: expect.not.stringContaining("another configuration") });
+  const third = await millwright("train trial --data . --seed 3");
+  expect(third).toMatchObject({ code: 0, stdout: expect.stringContaining("runs/trial-old-2: holds an interrupted study of another configuration (seeds is [2] there and [3] here)\n") });
+  expect(["trial-old", "trial-old-2", "trial-old-3"].map((name) => JSON.parse(readFileSync(join(root, "runs", name, "config.json"), "utf8")).seeds)).toEqual([[1], [2], [3]]);
+  expect(await millwright("train trial --data . --seed 2")).toMatchObject({ code: 0, ran: ["two2"], stdout: expect.stringContaining("resuming runs/trial-old-2: 1 done") });
+});
+
+test("a folder that is given is looked at before the data are read", async () => {
+  await millwright("train trial --data . --out run --seed 1");
+  expect((await millwright("train trial --data nowhere --out run")).stderr).toMatch(/run: holds a finished study/);
+});
+
+test("the model is that of the first case and seed, whichever ends first", async () => {
+  let second = () => {};
+  const ended = new Promise<void>((resolve) => (second = resolve));
+  await millwright("train trial --data . --out run", async (unit) => {
+    if (unit === "one1") await ended;
+    else if (unit === "one2") second();
+  }, { threads: 2 });
+  expect(readFileSync(join(root, "run/scores.jsonl"), "utf8")).toMatch(/^\{"case":"two","seed":1/);
+  expect(readFileSync(join(root, "run/model.onnx"), "utf8")).toBe("onnx one1");
 });
