@@ -23,7 +23,7 @@ import { residualsOf, trainAutoencoder, type Autoencoder, type AutoencoderOption
 import { deployLinear } from "./deployment.ts";
 import { gatherSum } from "./gather.ts";
 import { intervalsOf } from "./interval.ts";
-import { ALL, type CaseContext, type CaseResult, type Score, type Study, type Way } from "./study.ts";
+import { ALL, isFirst, type CaseContext, type CaseResult, type Score, type Study, type Way } from "./study.ts";
 
 const ORIGIN = "Katser & Kozitsin, Skoltech Anomaly Benchmark (SKAB), 2020, GPL-3.0";
 /** Rows of each experiment that train and set the limit; the benchmark's own number. */
@@ -272,25 +272,22 @@ export const anomaly: Study = {
     // Limits differ between the cases, scores do not.
     let exact: ReturnType<typeof detectors> | undefined;
     const trained = new Map<number, ReturnType<typeof autoencoders>>();
-    return RULES.map((rule) => {
-      let first: number | undefined; // seed: what does not depend on it is scored once
-      return {
-        name: rule.name,
-        async run(context): Promise<CaseResult> {
-          const { scored, models } = await (exact ??= detectors(factories, context));
-          const networks = trained.get(context.seed) ?? autoencoders(factories, context);
-          trained.set(context.seed, networks);
-          const { scored: byNetwork, bytes } = await networks;
-          first ??= context.seed;
-          const mixed = scored.find(({ model, way }) => model === MIXED && way === "federated")!;
-          return {
-            scores: [...(first === context.seed ? scored : []), ...byNetwork].flatMap((detector) => judge(detector, rule, factories)),
-            model: rule === RULES[0] && first === context.seed ? await deployable(factories[0], models, mixed, context) : undefined,
-            bytes: { [SHARED]: models.bytes, [MIXED]: models.bytes, autoencoder: bytes },
-            notes: notesOf(factories),
-          };
-        },
-      };
-    });
+    return RULES.map((rule) => ({
+      name: rule.name,
+      async run(context): Promise<CaseResult> {
+        const { scored, models } = await (exact ??= detectors(factories, context));
+        const networks = trained.get(context.seed) ?? autoencoders(factories, context);
+        trained.set(context.seed, networks);
+        const { scored: byNetwork, bytes } = await networks;
+        const first = isFirst(context);
+        const mixed = scored.find(({ model, way }) => model === MIXED && way === "federated")!;
+        return {
+          scores: [...(first ? scored : []), ...byNetwork].flatMap((detector) => judge(detector, rule, factories)),
+          model: rule === RULES[0] && first ? await deployable(factories[0], models, mixed, context) : undefined,
+          bytes: { [SHARED]: models.bytes, [MIXED]: models.bytes, autoencoder: bytes },
+          notes: notesOf(factories),
+        };
+      },
+    }));
   },
 };

@@ -24,7 +24,7 @@ import { residualsOf, trainAutoencoder, type AutoencoderOptions } from "./autoen
 import { deployLinear, linearParameters } from "./deployment.ts";
 import { gatherSum } from "./gather.ts";
 import { monitorOf, scoresOf, type Charts, type Monitor } from "./monitor.ts";
-import { ALL, type CaseContext, type CaseResult, type Score, type Study, type Way } from "./study.ts";
+import { ALL, isFirst, type CaseContext, type CaseResult, type Score, type Study, type Way } from "./study.ts";
 
 const ORIGIN = "Downs & Vogel, A plant-wide industrial process control problem, 1993; data of Chiang, Russell & Braatz, Fault Detection and Diagnosis in Industrial Systems, 2001";
 const I = CHANNELS.length;
@@ -277,18 +277,17 @@ export const processFault: Study = {
     let exact: ReturnType<typeof plantOf> | undefined;
     const trained = new Map<number, Promise<Judged[]>>();
     return FAULTS.filter((fault) => subset === "all" || !HIDDEN.includes(fault)).map((fault) => {
-      let first: number | undefined; // seed: what does not depend on it is scored once
       return {
         name: `fault ${fault}`,
         async run(context): Promise<CaseResult> {
           const plant = await (exact ??= plantOf(data, context.signal));
           const networks = trained.get(context.seed) ?? byNetwork(plant.blocks, context);
           trained.set(context.seed, networks);
-          first ??= context.seed;
-          const all = [...(first === context.seed ? plant.judged : []), ...(await networks)];
+          const first = isFirst(context);
+          const all = [...(first ? plant.judged : []), ...(await networks)];
           return {
             scores: await Promise.all(all.map((one) => scoreOf(`fault ${fault}`, one, data.faults[fault - 1], plant.scaler))),
-            model: fault === 1 && first === context.seed ? await deployable(plant, data.normal, context) : undefined,
+            model: fault === 1 && first ? await deployable(plant, data.normal, context) : undefined,
             notes: notesOf(plant.judged),
             bytes: Object.fromEntries(METHODS.map(({ name }) => [name, plant.bytes])),
           };

@@ -6,6 +6,7 @@ import { random } from "../../src/kernels/random.ts";
 import { anomaly } from "../../src/tasks/anomaly.ts";
 import { inlinePool } from "../../src/tasks/pool.ts";
 import { ALL, type CaseResult } from "../../src/tasks/study.ts";
+import { resumed } from "./sources.ts";
 
 /** An experiment whose sensors follow their last value; from row 450 to 500 two of them are off. */
 function experiment(seed: number, rows = 520, stained = 0): string {
@@ -67,6 +68,13 @@ describe("study anomaly", () => {
       "7 of the 1200 rows that train and set limits are labelled anomalous, in other-1; they are used all the same, as the benchmark does.",
       "Gaps of more than five seconds, which forecasts run across: valve1-1 (1).",
     ]);
+  });
+
+  test("resumed behind its first seed, it scores what it would have scored uninterrupted", { timeout: 60_000 }, async () => {
+    const source = folder({ "valve1/0.csv": experiment(1), "other/1.csv": experiment(3) });
+    const lines = await resumed(anomaly, source, { seeds: [2, 1], after: 3 });
+    expect(lines.resumed).toEqual(lines.whole);
+    expect(lines.whole.map((line) => line.includes('"model":"VAR"'))).toEqual([true, true, false, false]);
   });
 
   test("refuses an experiment that is all training", async () => {

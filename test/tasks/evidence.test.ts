@@ -70,9 +70,12 @@ describe("running a study", () => {
     return units;
   };
 
-  test("every case under every seed, an exact one once", async () => {
-    const units = await run([made("a"), made("b", { exact: true })]);
-    expect(units.map((unit) => `${unit.case}${unit.seed}`).sort()).toEqual(["a1", "a2", "b1"]);
+  test("every case under every seed; each is told the first seed of all, also where that is done", async () => {
+    const told: string[] = [];
+    const telling = made("b", { run: async ({ seed, firstSeed }) => (told.push(`${seed} of ${firstSeed}`), { scores: [] }) });
+    const units = await run([made("a"), telling], [unit("b", 3, [])], [3, 2]);
+    expect(units.map((unit) => `${unit.case}${unit.seed}`).sort()).toEqual(["a2", "a3", "b2"]);
+    expect(told).toEqual(["2 of 3"]);
   });
 
   test("what is done is not done again", async () => {

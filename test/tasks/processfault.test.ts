@@ -6,6 +6,7 @@ import { decodeCheckpoint } from "../../src/model/checkpoint.ts";
 import { processFault } from "../../src/tasks/processfault.ts";
 import { inlinePool } from "../../src/tasks/pool.ts";
 import { ALL, type CaseResult } from "../../src/tasks/study.ts";
+import { idlePool } from "./sources.ts";
 
 /** Rows of 52 variables that five hidden ones drive; a fault shifts one of the variables. */
 function rows(count: number, seed: number, shift = 0): string {
@@ -51,6 +52,9 @@ describe("study process-fault", () => {
     expect(spec.head).toMatchObject({ type: "forecast" });
     expect(JSON.parse(metadata.alarmLimits)).toHaveLength(4);
     expect((await second).model).toBeUndefined();
+    // A study that is resumed behind its first seed scores what does not depend on the seed no second time.
+    const later = await cases[2].run({ seed: 2, firstSeed: 1, pool: idlePool(), build: "simd", progress() {} });
+    expect([[...new Set(later.scores.map(({ model }) => model))], later.model]).toEqual([["autoencoder + EWMA"], undefined]);
     expect((await first).notes![0]).toMatch(/^CVA \+ EWMA federated alarms on \d+ of 100 held-out rows of normal operation: .* if rows were independent/);
   });
 });
