@@ -133,9 +133,18 @@ function trainEither(name: string, { seed, seeds, ...options }: TrainRequest, io
   if (study && (!task || seeds) && (options.from !== undefined || options.freeze)) {
     throw new RangeError(`a study trains each of its models from the start; --from and --freeze are for one run${task ? ", without --seeds" : ""}; what transfer is worth, the study "transfer" tells`);
   }
+  if (study && (!task || seeds)) refuseSchedule(name, options, task);
   if (study && (!task || seeds)) return trainStudy(study, { ...options, seeds: seeds ?? (seed === undefined ? undefined : [seed]) }, io, engine);
   if (seeds) throw new RangeError(`task ${name} has no study; give one --seed, or use npm run seeds in the repository`);
   return train(name, { ...options, seed: seed ?? 1 }, io, engine);
+}
+
+/** What a study decides itself; ignored, it would seem to have had an effect. */
+function refuseSchedule(name: string, { factories, rounds, localEpochs, batch, block, compare }: Omit<TrainRequest, "seed" | "seeds">, task: boolean): void {
+  const given = Object.entries({ factories, rounds, "local-epochs": localEpochs, batch, block, compare: compare || undefined }).filter(([, value]) => value !== undefined);
+  if (given.length === 0) return;
+  const flags = given.map(([flag]) => `--${flag}`).join(" ");
+  throw new RangeError(`study ${name} has its own factories and rounds for each case, and compares alone, federated and in one place anyway; leave out ${flags}${task ? ", or --seeds for one run" : ""}`);
 }
 
 function layerList(text: string): number[] {

@@ -48,7 +48,8 @@ async function millwright(line: string, before: (unit: string, interrupt: () => 
     })),
   };
   const engine = {
-    tasks: [], studies: [study], runStudy, pendingUnits, evidenceOf, witness, loadOnnxRunner: async () => undefined,
+    tasks: [{ name: "both", summary: "A task and a study", needsData: true, schedule: { factories: 2, rounds: 1, localEpochs: 1, batch: 1 } }],
+    studies: [study, { ...study, name: "both" }], runStudy, pendingUnits, evidenceOf, witness, loadOnnxRunner: async () => undefined,
     folderSource: () => async () => new TextEncoder().encode(data), threadPool: () => ({ ...inlinePool(), size: threads }),
   } as unknown as Engine;
   let [stdout, stderr] = ["", ""];
@@ -105,6 +106,10 @@ test.each([
   ["train trial --data . --seeds 1,1", /each seed once/],
   ["train trial --data . --seeds 1 --seed 2", /exclude each other/],
   ["train trial --data . --seeds one", /integer/],
+  ["train trial --data . --rounds 3", /study trial has its own factories and rounds for each case, .*; leave out --rounds$/m],
+  ["train trial --data . --factories 2 --local-epochs 1 --batch 8 --block 10 --compare", /leave out --factories --local-epochs --batch --block --compare$/m],
+  ["train both --data . --seeds 1,2 --compare", /study both has .*; leave out --compare, or --seeds for one run$/m],
+  ["train trial --data . --from run", /--from and --freeze are for one run/],
 ])("%s is refused in one line", async (line, message) => {
   const { code, stderr } = await millwright(line);
   expect({ code, lines: stderr.trim().split("\n").length }).toEqual({ code: 2, lines: 1 });
