@@ -51,8 +51,20 @@ export function readFolder(path: string): FolderState<KeptRounds> {
   return { kind: "interrupted", config, records, checkpoint: readBytes(join(path, checkpointName(last.round))) };
 }
 
-/** What is needed of a finished run to go on with its model. */
-export function readRun(path: string): { config: Json; model: Uint8Array } {
+/** The study whose folder this is; undefined where it is none. */
+export function studyIn(path: string): string | undefined {
+  if (!listFolder(path).includes("config.json")) return undefined;
+  const config = readJson(join(path, "config.json"));
+  return isRecord(config) && typeof config.study === "string" ? config.study : undefined;
+}
+
+/**
+ * What is needed of a finished run to go on with its model.
+ * @param ofStudy what to do instead where the folder is a study's
+ */
+export function readRun(path: string, ofStudy: string): { config: Json; model: Uint8Array } {
+  const study = studyIn(path);
+  if (study !== undefined) throw new RangeError(`${path}: holds the study ${study}, not one run; ${ofStudy}`);
   const state = readFolder(path);
   if (state.kind === "interrupted") throw new RangeError(`${path}: the run is not finished; resume it with: millwright train … --out ${path}`);
   if (state.kind !== "finished") throw new RangeError(`${path}: expected the folder of a run, with config.json, model.safetensors and summary.json`);

@@ -2,14 +2,14 @@
  * @module
  * `millwright train <study>`: every case under every seed, and the tables made of their scores.
  */
-import { relative } from "node:path";
+import { join, relative } from "node:path";
 import type { BuildName } from "../kernels/build.ts";
 import { showFigure, type Unit } from "../tasks/evidence.ts";
 import type { Study, StudyCase } from "../tasks/study.ts";
 import { openData } from "./data.ts";
 import type { Engine } from "./engine.ts";
 import { formatEvidence } from "./evidence.ts";
-import { checkFolder, chooseFolder, type Json, type Wanted } from "./folder.ts";
+import { checkFolder, chooseFolder, listFolder, readBytes, type Json, type Wanted } from "./folder.ts";
 import { duration } from "./format.ts";
 import type { Io } from "./program.ts";
 import { readStudyFolder, StudyFolder, type KeptUnits } from "./studyfolder.ts";
@@ -67,7 +67,7 @@ export async function trainStudy(study: Study, options: StudyOptions, io: Io, en
   const summary = JSON.parse(JSON.stringify(whole)) as Json; // JSON has no undefined
   folder.finish(renderStudy({ study, subset, seeds, evidence, wallSeconds }), summary);
   say(`\n${formatEvidence(evidence)}\n`);
-  say(formatTable([{ title: `files in ${relative(io.directory, path) || path}`, align: "left" }, { title: "", align: "left" }], filesOf(folder)));
+  say(formatTable([{ title: `files in ${relative(io.directory, path) || path}`, align: "left" }, { title: "", align: "left" }], filesOf(folder, engine)));
   say(`\nwall time ${duration(wallSeconds)}\n`);
   if (json) io.stdout(`${JSON.stringify(summary)}\n`);
   return 0;
@@ -88,14 +88,19 @@ function subsetOf({ name, subsets }: Study, given: string | undefined): string |
   return given ?? subsets[0];
 }
 
-function filesOf(folder: StudyFolder): (readonly string[])[] {
+/** What is there, and what it is. */
+function filesOf({ path }: StudyFolder, engine: Engine): (readonly string[])[] {
+  const there = listFolder(path);
+  const inputs = there.includes("model.onnx") ? engine.inspectOnnx(readBytes(join(path, "model.onnx"))).inputs : [];
+  const input = inputs.map(({ name, type, shape }) => `${name} ${type} [${shape?.join(", ") ?? ""}]`).join(" and ");
   return [
     ["report.html", "tables and plots; open it in a browser"],
-    ...(folder.hasModel ? [["model.onnx", "the deployable model"], ["model.safetensors", "the same parameters, to train on or evaluate"]] : []),
+    ["model.onnx", `the deployable model; input: ${input}`],
+    ["model.safetensors", "the same parameters; millwright export makes the ONNX of them"],
     ["summary.json", "the tables, for programs"],
     ["scores.jsonl", "a line a case and seed: every model on every factory"],
     ["config.json", "what this study was made of"],
-  ];
+  ].filter(([name]) => there.includes(name));
 }
 
 interface Parts {

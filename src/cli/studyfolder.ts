@@ -69,10 +69,6 @@ export class StudyFolder {
     this.#opened = true;
   }
 
-  get hasModel(): boolean {
-    return this.units.some(({ model }) => model);
-  }
-
   /** The summary last, since it says that the study is finished. */
   finish(report: string, summary: Json): void {
     writeWhole(join(this.path, "report.html"), report);

@@ -41,7 +41,7 @@ const INTERRUPTED = 130;
 const files: readonly (readonly [string, string])[] = [
   ["report.html", "figures and curves; open it in a browser"],
   ["model.onnx", "the model with its scaler: feed it raw sensor values"],
-  ["model.safetensors", "the same parameters, to train on or evaluate"],
+  ["model.safetensors", "the same parameters, to go on from (--from) or evaluate"],
   ["summary.json", "the figures, for programs"],
   ["rounds.jsonl", "a line a round"],
   ["config.json", "everything this run was made of"],
@@ -54,7 +54,7 @@ export async function train(task: string, options: TrainOptions, io: Io, engine:
   const wanted: Wanted<KeptRounds> = { noun: "run", directory: io.directory, out, read: readFolder };
   checkFolder(wanted);
 
-  const from = fromFolder === undefined ? undefined : readRun(resolvePath(io.directory, fromFolder)).model;
+  const from = fromFolder === undefined ? undefined : readRun(resolvePath(io.directory, fromFolder), "--from expects a run, made with: millwright train <task>, without --seeds").model;
   const resolving = () => engine.resolve({ task, ...runOptions, ...(from && { from }) }, openData(data, io, engine));
   const prepared = await (fromFolder === undefined ? resolving() : withModel(fromFolder, resolving));
   const config = JSON.parse(JSON.stringify(prepared.config)) as Json;

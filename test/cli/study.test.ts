@@ -50,6 +50,8 @@ async function millwright(line: string, before: (unit: string, interrupt: () => 
   const engine = {
     tasks: [{ name: "both", summary: "A task and a study", needsData: true, schedule: { factories: 2, rounds: 1, localEpochs: 1, batch: 1 } }],
     studies: [study, { ...study, name: "both" }], runStudy, pendingUnits, evidenceOf, witness, loadOnnxRunner: async () => undefined,
+    inspectOnnx: (bytes: Uint8Array) => ({ inputs: [{ name: `input of ${new TextDecoder().decode(bytes)}`, type: "float32", shape: ["batch", 5, 8] }] }),
+    exportRun: (checkpoint: Uint8Array) => new TextEncoder().encode(`made of ${new TextDecoder().decode(checkpoint)}`),
     folderSource: () => async () => new TextEncoder().encode(data), threadPool: () => ({ ...inlinePool(), size: threads }),
   } as unknown as Engine;
   let [stdout, stderr] = ["", ""];
@@ -70,6 +72,7 @@ test("prints a line a case and the tables, and leaves a whole folder", async () 
   expect(stdout).toMatch(/MAE, GRU federated, mean of cases +≤ 3\.0 h +≤ 2\.0 h +2\.0 h +met, and the stretch\n/);
   expect(stdout).toContain('- one: the linear model "linear" does as well as "GRU"');
   expect(stdout).toContain("- 3 rows left out.\n");
+  expect(stdout).toContain("the deployable model; input: input of onnx one1 float32 [batch, 5, 8]\n");
   const report = readFileSync(join(root, "run/report.html"), "utf8");
   expect(report).toContain("made up &#60;here&#62;");
   expect(report).toContain('<svg class="dots"');
@@ -162,4 +165,25 @@ test("the model is that of the first case and seed, whichever ends first", async
   }, { threads: 2 });
   expect(readFileSync(join(root, "run/scores.jsonl"), "utf8")).toMatch(/^\{"case":"two","seed":1/);
   expect(readFileSync(join(root, "run/model.onnx"), "utf8")).toBe("onnx one1");
+});
+
+test("commands that expect a run name the study in its folder and what to do; export makes the ONNX of its model", async () => {
+  await millwright("train trial --data . --out run");
+  await millwright("train trial --data . --out half", (unit, interrupt) => unit === "two1" && interrupt());
+  for (const folder of ["run", "half"]) {
+    for (const [line, message] of [
+      [`evaluate ${folder} --data .`, /holds the study trial, not one run; its models are judged on all test data already: see report\.html/],
+      [`plan ${folder}`, new RegExp(`^millwright: ${folder}: holds the study trial, which trains several models; give the one it left: ${folder}/model\\.safetensors$`, "m")],
+      [`train both --data . --from ${folder}`, /holds the study trial, not one run; --from expects a run, made with: millwright train <task>, without --seeds/],
+    ] as const) {
+      const { code, stderr } = await millwright(line);
+      expect({ code, lines: stderr.trim().split("\n").length }, line).toEqual({ code: 2, lines: 1 });
+      expect(stderr, line).toMatch(message);
+    }
+  }
+  expect(await millwright("export run --onnx here.onnx")).toMatchObject({ code: 0, stderr: "" });
+  expect(readFileSync(join(root, "here.onnx"), "utf8")).toBe("made of checkpoint one1");
+  expect((await millwright("export half --onnx here.onnx")).stderr).toMatch(/half: the study trial is not finished; resume it with: millwright train trial … --out/);
+  rmSync(join(root, "run/model.safetensors"));
+  expect((await millwright("export run --onnx here.onnx")).stderr).toMatch(/run: the study trial left no model, only scores/);
 });

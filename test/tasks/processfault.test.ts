@@ -3,6 +3,7 @@ import type { Source } from "../../src/data/source.ts";
 import { CHANNELS, FAULTS } from "../../src/data/tep.ts";
 import { random } from "../../src/kernels/random.ts";
 import { decodeCheckpoint } from "../../src/model/checkpoint.ts";
+import { exportRun } from "../../src/tasks/artefact.ts";
 import { processFault } from "../../src/tasks/processfault.ts";
 import { inlinePool } from "../../src/tasks/pool.ts";
 import { ALL, type CaseResult } from "../../src/tasks/study.ts";
@@ -51,6 +52,7 @@ describe("study process-fault", () => {
     const { spec, metadata } = decodeCheckpoint((await first).model!.checkpoint);
     expect(spec.head).toMatchObject({ type: "forecast" });
     expect(JSON.parse(metadata.alarmLimits)).toHaveLength(4);
+    expect(exportRun((await first).model!.checkpoint)).toEqual((await first).model!.onnx);
     expect((await second).model).toBeUndefined();
     // A study that is resumed behind its first seed scores what does not depend on the seed no second time.
     const later = await cases[2].run({ seed: 2, firstSeed: 1, pool: idlePool(), build: "simd", progress() {} });
