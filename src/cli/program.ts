@@ -82,7 +82,7 @@ function describe(io: Io, engine: Engine, perform: Perform): Command {
     .option("--freeze <L,L,…>", "numbers of layers that keep what they have learned there", layerList)
     .option("--compare", "train solo and centralised models too, each with as many gradient steps per sample", false)
     .addOption(workers)
-    .option("--out <DIR>", "the run folder (default: runs/<task>-seed<S>)")
+    .option("--out <DIR>", "the folder for what comes of it (default: runs/<task>-seed<S>, of a study runs/<study> or runs/<study>-<subset>; where that is taken, …-2, …-3)")
     .option("--json", "print the summary as JSON on stdout, progress on stderr", false)
     .addHelpText("after", taskHelp(engine))
     .action((task: string, options: TrainRequest) => perform(trainEither(task, options, io, engine)));

@@ -179,11 +179,14 @@ function judge({ model, way, scores, first }: Scored, rule: Rule, factories: rea
 async function autoencoders(factories: readonly Factory[], context: CaseContext): Promise<{ scored: Scored[]; bytes: number }> {
   const { steps } = AUTOENCODER.spec.input;
   const windows = new Map(factories.map(({ id, rows }) => [id, slidingWindows(rows.subarray(0, TRAIN_ROWS * I), I, steps)]));
-  const train = (some: ReadonlyMap<string, Windows>) => trainAutoencoder(some, AUTOENCODER, context);
+  const rounds = (factories.length + 2) * AUTOENCODER.rounds;
+  let done = 0;
+  const train = (some: ReadonlyMap<string, Windows>, way: Way) =>
+    trainAutoencoder(some, AUTOENCODER, context, () => context.progress(++done / rounds, `autoencoder ${way === "solo" ? "alone" : way}`));
   const solo = new Map<string, Autoencoder>();
-  await Promise.all([...windows].map(async ([id, own]) => solo.set(id, await train(new Map([[id, own]])))));
-  const federated = await train(windows);
-  const centralised = await train(new Map([["all", concatWindows([...windows.values()])]]));
+  await Promise.all([...windows].map(async ([id, own]) => solo.set(id, await train(new Map([[id, own]]), "solo"))));
+  const federated = await train(windows, "federated");
+  const centralised = await train(new Map([["all", concatWindows([...windows.values()])]]), "centralised");
   const by = async (way: Way, modelOf: (id: string) => Autoencoder): Promise<Scored> => {
     const scores = new Map<string, Float64Array>();
     for (const { id, rows } of factories) {
@@ -257,7 +260,7 @@ function notesOf(factories: readonly Factory[]): string[] {
 
 export const anomaly: Study = {
   name: "anomaly",
-  summary: "faults of a water loop without labels: 24 experiments of the Skoltech Anomaly Benchmark; needs --data",
+  summary: "faults of a water loop without labels: the experiments of the Skoltech Anomaly Benchmark",
   origin: ORIGIN,
   seeds: [1, 2, 3],
   measures: MEASURES,

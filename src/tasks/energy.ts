@@ -35,7 +35,7 @@ const LINEAR = "linear";
 
 export const energy: Study = {
   name: "energy",
-  summary: "electricity of a steel plant, 15 minutes, an hour and a day ahead; needs --data",
+  summary: "electricity of a steel plant, 15 minutes, an hour and a day ahead",
   origin: ORIGIN,
   seeds: [1, 2, 3],
   measures: [

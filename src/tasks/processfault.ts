@@ -122,12 +122,13 @@ const linear = (sums: Float64Array): Make => async (kept, left) => {
   }));
 };
 
-/** Of an autoencoder, of what it does not repeat; trained anew for every block that is left out. */
-const network = (way: Way, context: CaseContext): Make => async (kept) => {
+/** Of an autoencoder, of what it does not repeat; trained anew for every block that is left out. @param onTrained after each */
+const network = (way: Way, context: CaseContext, onTrained: () => void): Make => async (kept) => {
   const chartsOf = async (blocks: readonly Block[]): Promise<Charts> => {
     const windows = blocks.map(({ rows }) => rowWindows(rows, I));
     const factories = way === "federated" ? windows.map((own, index) => [`factory-${index + 1}`, own] as const) : [["all", concatWindows(windows)] as const];
     const trained = await trainAutoencoder(new Map(factories), AUTOENCODER, context);
+    onTrained();
     return async (rows) => {
       const residuals = Float64Array.from(await residualsOf(trained, rowWindows(rows, I), context));
       return EWMA.map((weight) => smoothedSquares(residuals, I, 0, I, weight));
@@ -256,7 +257,7 @@ function deployable({ judged, sums, scaler }: Plant, normal: Run, context: CaseC
 
 export const processFault: Study = {
   name: "process-fault",
-  summary: "faults of the Tennessee Eastman process from one run of normal operation; needs --data",
+  summary: "faults of the Tennessee Eastman process from one run of normal operation",
   origin: ORIGIN,
   subsets: ["observable", "all"],
   seeds: [1, 2, 3],
@@ -297,5 +298,14 @@ export const processFault: Study = {
   },
 };
 
-const byNetwork = async (blocks: readonly Block[], context: CaseContext): Promise<Judged[]> =>
-  [await together("federated", blocks, network("federated", context)), await together("centralised", blocks, network("centralised", context))].flat();
+/** Autoencoders that are trained, each of these twice: one without each block, and all again for each block that the whole is tried on. */
+const TRAININGS = 2 * ((FACTORIES + 1) + FACTORIES * FACTORIES);
+
+async function byNetwork(blocks: readonly Block[], context: CaseContext): Promise<Judged[]> {
+  let done = 0;
+  const onTrained = () => context.progress(++done / TRAININGS, `autoencoder ${done} of ${TRAININGS}`);
+  return [
+    await together("federated", blocks, network("federated", context, onTrained)),
+    await together("centralised", blocks, network("centralised", context, onTrained)),
+  ].flat();
+}

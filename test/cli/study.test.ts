@@ -8,7 +8,7 @@ import { main } from "../../src/cli/program.ts";
 import { evidenceOf } from "../../src/tasks/evidence.ts";
 import { inlinePool } from "../../src/tasks/pool.ts";
 import { witness } from "../../src/tasks/provenance.ts";
-import { pendingUnits, runStudy } from "../../src/tasks/studies.ts";
+import { pendingUnits, runStudy, studies } from "../../src/tasks/studies.ts";
 import { ALL, type Study } from "../../src/tasks/study.ts";
 
 let root: string;
@@ -186,4 +186,10 @@ test("commands that expect a run name the study in its folder and what to do; ex
   expect((await millwright("export half --onnx here.onnx")).stderr).toMatch(/half: the study trial is not finished; resume it with: millwright train trial … --out/);
   rmSync(join(root, "run/model.safetensors"));
   expect((await millwright("export run --onnx here.onnx")).stderr).toMatch(/run: the study trial left no model, only scores/);
+});
+
+test("help names a study's default folder, and says once that studies need data", async () => {
+  const { stdout } = await millwright("train --help");
+  expect(stdout.replace(/\s+/g, " ")).toContain("of a study runs/<study> or runs/<study>-<subset>; where that is taken, …-2, …-3)");
+  for (const { summary } of studies) expect(summary).not.toMatch(/needs --data|\b24\b/);
 });

@@ -6,8 +6,8 @@ import { random } from "../../src/kernels/random.ts";
 import { anomaly } from "../../src/tasks/anomaly.ts";
 import { exportRun } from "../../src/tasks/artefact.ts";
 import { inlinePool } from "../../src/tasks/pool.ts";
-import { ALL, type CaseResult } from "../../src/tasks/study.ts";
-import { resumed } from "./sources.ts";
+import { ALL, type CaseContext, type CaseResult } from "../../src/tasks/study.ts";
+import { idlePool, resumed } from "./sources.ts";
 
 /** An experiment whose sensors follow their last value; from row 450 to 500 two of them are off. */
 function experiment(seed: number, rows = 520, stained = 0): string {
@@ -25,10 +25,9 @@ function experiment(seed: number, rows = 520, stained = 0): string {
 const folder = (files: Record<string, string>): Source => async (path) => (path in files ? new TextEncoder().encode(files[path]) : undefined);
 const three = { "valve1/0.csv": experiment(1), "valve1/1.csv": experiment(2), "other/1.csv": experiment(3, 520, 7) };
 
-async function run(files: Record<string, string>): Promise<CaseResult[]> {
-  const pool = inlinePool();
+async function run(files: Record<string, string>, progress: CaseContext["progress"] = () => {}, pool = inlinePool()): Promise<CaseResult[]> {
   const results: CaseResult[] = [];
-  for (const one of await anomaly.cases({ source: folder(files), subset: undefined })) results.push(await one.run({ seed: 1, pool, build: "simd", progress() {} }));
+  for (const one of await anomaly.cases({ source: folder(files), subset: undefined })) results.push(await one.run({ seed: 1, pool, build: "simd", progress }));
   return results;
 }
 const scoresOf = ({ scores }: CaseResult, model: string, way: string) =>
@@ -60,6 +59,14 @@ describe("study anomaly", () => {
     expect(Number(metadata.alarmLimit)).toBeGreaterThan(0);
     expect(metadata.factory).toBe("valve1-0");
     expect(exportRun(model!.checkpoint)).toEqual(model!.onnx);
+  });
+
+  test("says how far it is, round by round", { timeout: 30_000 }, async () => {
+    const shares: number[] = [];
+    const whats = new Set<string>();
+    await run(three, (share, what) => (shares.push(share), whats.add(what)), idlePool());
+    expect(shares).toEqual(Array.from({ length: 50 }, (_, index) => (index + 1) / 50)); // three alone, federated and in one place, ten rounds each
+    expect([...whats]).toEqual(["autoencoder alone", "autoencoder federated", "autoencoder centralised"]);
   });
 
   test("tells of anomalous rows among those that train, and of gaps", { timeout: 30_000 }, async () => {

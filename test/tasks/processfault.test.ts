@@ -55,7 +55,9 @@ describe("study process-fault", () => {
     expect(exportRun((await first).model!.checkpoint)).toEqual((await first).model!.onnx);
     expect((await second).model).toBeUndefined();
     // A study that is resumed behind its first seed scores what does not depend on the seed no second time.
-    const later = await cases[2].run({ seed: 2, firstSeed: 1, pool: idlePool(), build: "simd", progress() {} });
+    const shares: number[] = [];
+    const later = await cases[2].run({ seed: 2, firstSeed: 1, pool: idlePool(), build: "simd", progress: (share) => void shares.push(share) });
+    expect(shares).toEqual(Array.from({ length: 62 }, (_, index) => (index + 1) / 62));
     expect([[...new Set(later.scores.map(({ model }) => model))], later.model]).toEqual([["autoencoder + EWMA"], undefined]);
     expect((await first).notes![0]).toMatch(/^CVA \+ EWMA federated alarms on \d+ of 100 held-out rows of normal operation: .* if rows were independent/);
   });
