@@ -4,7 +4,7 @@
  * day, from its own past and the calendar (docs/energy.md).
  */
 import { readEnergy, DAY, type EnergyRecord } from "../data/energy.ts";
-import { lagColumns, lagWindows } from "../data/lags.ts";
+import { lagColumns, lagWindows, REACH } from "../data/lags.ts";
 import { parseSpec, type ModelSpec } from "../model/spec.ts";
 import { adam, type Training } from "../model/trainer.ts";
 import { meanInterval } from "./bootstrap.ts";
@@ -46,13 +46,37 @@ export const energy: Study = {
   targets: () => CASES.map(({ name, must, stretch }) => ({ model: NETWORK, way: "federated", measure: "mae", over: { case: name }, must, stretch })),
   async cases({ source }) {
     const record = await readEnergy(source);
+    checkLength(record);
     return CASES.map(({ name, horizon }): StudyCase => ({ name, run: (context) => run(record, name, horizon, context) }));
   },
 };
 
+/** Where of so many rows the test begins, and before that what settings are chosen by. */
+function bounds(count: number): { chosen: number; end: number } {
+  const end = Math.floor(TRAIN * count);
+  return { chosen: Math.floor((1 - CHOOSE) * end), end };
+}
+
+/** Every factory needs weeks of its own that train, that settings are chosen by, and that test. @throws RangeError with the days that do */
+function checkLength({ count }: EnergyRecord): void {
+  const suffices = (rows: number) => {
+    const { chosen, end } = bounds(rows);
+    return [[REACH, chosen], [Math.max(REACH, chosen), end], [Math.max(REACH, end), rows]].every(([from, to]) =>
+      Array.from({ length: FACTORIES }, (_, factory) => factory).every((factory) => {
+        for (let row = from; row < to; row++) if (factoryOf(row) === factory) return true;
+        return false;
+      }));
+  };
+  if (suffices(count)) return;
+  let days = count / DAY + 1;
+  while (!suffices(days * DAY)) days++;
+  throw new RangeError(`energy: expected a record of ${days} days, so that each of ${FACTORIES} factories has days to train on, to choose by and to test on, got ${count / DAY}; give a longer record`);
+}
+
+const factoryOf = (row: number): number => Math.floor(row / (7 * DAY)) % FACTORIES;
+
 async function run(record: EnergyRecord, name: string, horizon: number, { seed, pool, build, signal, runOnnx, progress }: CaseContext): Promise<CaseResult> {
-  const end = Math.floor(TRAIN * record.count);
-  const chosen = Math.floor((1 - CHOOSE) * end);
+  const { chosen, end } = bounds(record.count);
   const common = { case: name, pool, build, signal, figures: figuresOf, intervals: (predictions: Float32Array, windows: TaskWindows) => intervalsOf(predictions, windows, name) };
   const split = (trainEnd: number, profiles: boolean) => energyFactories(record, horizon, { train: [0, trainEnd], validation: [chosen, end], test: [end, record.count], profiles });
 
@@ -86,7 +110,7 @@ export function energyFactories(record: EnergyRecord, horizon: number, parts: Pa
   return Array.from({ length: FACTORIES }, (_, factory) => {
     const windows = ([from, to]: readonly [number, number]) => {
       const rows = Array.from({ length: to - from }, (_, at) => from + at);
-      return lagWindows(record, { horizon, profiles: parts.profiles, rows: rows.filter((row) => Math.floor(row / (7 * DAY)) % FACTORIES === factory) });
+      return lagWindows(record, { horizon, profiles: parts.profiles, rows: rows.filter((row) => factoryOf(row) === factory) });
     };
     return { id: `weeks-${factory + 1}`, train: windows(parts.train), validation: windows(parts.validation), test: windows(parts.test) };
   });

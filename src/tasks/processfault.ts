@@ -187,6 +187,15 @@ function split(rows: Float32Array): Float32Array[] {
   return Array.from({ length: FACTORIES }, (_, part) => rows.subarray(at(part), at(part + 1)));
 }
 
+/** @throws RangeError naming the file that is too short for a pair in each fifth of a fifth, or for a variate */
+function checkLength({ normal, faults }: Tep): void {
+  const check = (number: number, { rows }: Run, least: number) => {
+    if (rows < least) throw new RangeError(`d${String(number).padStart(2, "0")}.dat: expected at least ${least} rows, got ${rows}; the file is cut off, get it again`);
+  };
+  check(0, normal, 2 * LAG * FACTORIES * FACTORIES);
+  FAULTS.forEach((fault, index) => check(fault, faults[index], LAG));
+}
+
 interface Plant {
   readonly scaler: Scaler;
   readonly blocks: readonly Block[];
@@ -274,6 +283,7 @@ export const processFault: Study = {
   ],
   async cases({ source, subset }) {
     const data = await readTep(source);
+    checkLength(data);
     // One set of monitors meets all faults.
     let exact: ReturnType<typeof plantOf> | undefined;
     const trained = new Map<number, Promise<Judged[]>>();

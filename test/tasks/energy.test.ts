@@ -33,6 +33,16 @@ describe("energy", () => {
   });
 });
 
+test.each([2, 30, 60])("refuses %i days before anything is trained, with how many are needed", async (days) => {
+  const cases = (days: number) => energy.cases({ source: memorySource({ "Steel_industry_data.csv": energyFile(days) }), subset: undefined });
+  const refusal: Error = await cases(days).then(() => undefined!, (error: unknown) => error as Error);
+  expect(refusal).toBeInstanceOf(RangeError);
+  const needed = /^energy: expected a record of (\d+) days, so that each of 3 factories has .*, got (\d+); give a longer record$/.exec(refusal.message)!;
+  expect(needed[2]).toBe(String(days));
+  expect(await cases(Number(needed[1]))).toHaveLength(3);
+  await expect(cases(Number(needed[1]) - 1)).rejects.toThrow(`expected a record of ${needed[1]} days`);
+});
+
 describe("mean interval", () => {
   test("is that of the units, however many rows each repeats", () => {
     const units = numbers(40, 1, 10);

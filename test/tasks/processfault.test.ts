@@ -31,6 +31,12 @@ describe("study process-fault", () => {
     expect(await names("observable")).toEqual(FAULTS.filter((fault) => ![3, 9, 15].includes(fault)).map((fault) => `fault ${fault}`));
   });
 
+  test("refuses files that are too short, by name, before anything is computed", async () => {
+    const cases = (name: string, count: number) => processFault.cases({ source: async (path) => (path === name ? new TextEncoder().encode(rows(count, 4)) : source(path)), subset: "all" });
+    await expect(cases("d04.dat", 1)).rejects.toThrow("d04.dat: expected at least 2 rows, got 1; the file is cut off, get it again");
+    await expect(cases("d00.dat", 99)).rejects.toThrow("d00.dat: expected at least 100 rows, got 99");
+  });
+
   test("finds a fault and not its absence; federated is in one place, to the last bit; limits promise less to a factory alone", { timeout: 120_000 }, async () => {
     const cases = await processFault.cases({ source, subset: "observable" });
     const pool = inlinePool();
