@@ -11,6 +11,7 @@
  * little, the shared one has seen all states. The mean of the two is a linear model as well.
  */
 import { windowMoments } from "../data/moments.ts";
+import { repeatsOf } from "../data/repeats.ts";
 import { scale, scalerFromMoments, type Scaler } from "../data/scaler.ts";
 import { CHANNELS, readSkab, type Experiment } from "../data/skab.ts";
 import { trailingMean } from "../model/chart.ts";
@@ -34,6 +35,8 @@ const ORDER = 5;
 const LAMBDA = 1e-3;
 /** Rows over which scores are averaged. */
 const SMOOTHING = 30;
+/** Rows of one value from which on a sensor is taken for stuck, as in signal/array.ts; the benchmark's own keep one for at most 43. */
+const STUCK_ROWS = 100;
 const I = CHANNELS.length;
 
 /**
@@ -252,8 +255,16 @@ function notesOf(factories: readonly Factory[]): string[] {
   const rows = factories.map(({ anomalous }) => anomalous.subarray(0, TRAIN_ROWS).reduce((sum, label) => sum + label, 0));
   const stained = factories.filter((_, index) => rows[index] > 0).map(({ id }) => id);
   const gaps = factories.filter(({ gaps }) => gaps > 0).map(({ id, gaps }) => `${id} (${gaps})`);
+  const channels = factories.flatMap(({ id, raw }) => CHANNELS.map(({ name }, channel) => {
+    const values = raw.filter((_, at) => at % I === channel);
+    return { name: `${id} ${name}`, constant: repeatsOf(values.subarray(0, TRAIN_ROWS), 1).constant, stuck: repeatsOf(values, STUCK_ROWS) };
+  }));
+  const constant = channels.filter((channel) => channel.constant).map(({ name }) => name);
+  const stuck = channels.filter(({ stuck }) => stuck.stretches > 0).map(({ name, stuck: { stretches, rows } }) => `${name} (${rows} rows in ${stretches})`);
   return [
     `${rows.reduce((sum, count) => sum + count, 0)} of the ${factories.length * TRAIN_ROWS} rows that train and set limits are labelled anomalous${stained.length ? `, in ${stained.join(", ")}` : ""}; they are used all the same, as the benchmark does.`,
+    ...(constant.length ? [`Of one value in all ${TRAIN_ROWS} rows that train, so that nothing is learned of it and any change counts in its own unit: ${constant.join(", ")}.`] : []),
+    ...(stuck.length ? [`Stuck, that is of one value for ${STUCK_ROWS} rows or more, and judged all the same: ${stuck.join(", ")}.`] : []),
     ...(gaps.length ? [`Gaps of more than five seconds, which forecasts run across: ${gaps.join(", ")}.`] : []),
   ];
 }

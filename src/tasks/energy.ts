@@ -4,6 +4,7 @@
  * day, from its own past and the calendar (docs/energy.md).
  */
 import { readEnergy, DAY, type EnergyRecord } from "../data/energy.ts";
+import { repeatsOf } from "../data/repeats.ts";
 import { lagColumns, lagWindows, REACH } from "../data/lags.ts";
 import { parseSpec, type ModelSpec } from "../model/spec.ts";
 import { adam, type Training } from "../model/trainer.ts";
@@ -47,7 +48,8 @@ export const energy: Study = {
   async cases({ source }) {
     const record = await readEnergy(source);
     checkLength(record);
-    return CASES.map(({ name, horizon }): StudyCase => ({ name, run: (context) => run(record, name, horizon, context) }));
+    const notes = notesOf(record);
+    return CASES.map(({ name, horizon }): StudyCase => ({ name, run: async (context) => ({ ...(await run(record, name, horizon, context)), notes }) }));
   },
 };
 
@@ -71,6 +73,22 @@ function checkLength({ count }: EnergyRecord): void {
   let days = count / DAY + 1;
   while (!suffices(days * DAY)) days++;
   throw new RangeError(`energy: expected a record of ${days} days, so that each of ${FACTORIES} factories has days to train on, to choose by and to test on, got ${count / DAY}; give a longer record`);
+}
+
+/** Quarter hours of one value from which on a meter is taken for stuck: six hours of load, a day of reactive energy, which is 0 whole nights. */
+const STUCK = [["load", "usage", DAY / 4], ["lagging reactive energy", "lagging", DAY], ["leading reactive energy", "leading", DAY]] as const;
+
+/** What a reader has to know of the data at hand. @throws RangeError where there is nothing to forecast */
+function notesOf(record: EnergyRecord): string[] {
+  const { end } = bounds(record.count);
+  return STUCK.flatMap(([name, column, least]) => {
+    const values = record[column];
+    const { stretches, rows } = repeatsOf(values, least);
+    const { constant } = repeatsOf(values.subarray(0, end), 1);
+    if (constant && column === "usage") throw new RangeError(`energy: the load is ${values[0]} kWh in all ${end} quarter hours that train, so that there is nothing to forecast; is this the plant's record?`);
+    if (constant) return [`The ${name} is ${values[0]} kvarh in all ${end} quarter hours that train: nothing is learned of it.`];
+    return stretches > 0 ? [`The ${name} is stuck, that is of one value for ${least} quarter hours or more: ${rows} in ${stretches}; they train and test all the same.`] : [];
+  });
 }
 
 const factoryOf = (row: number): number => Math.floor(row / (7 * DAY)) % FACTORIES;

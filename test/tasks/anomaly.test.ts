@@ -78,6 +78,16 @@ describe("study anomaly", () => {
     ]);
   });
 
+  test("tells of sensors that say nothing while it learns, and of stuck ones", { timeout: 30_000 }, async () => {
+    /** Column 7 is Voltage. */
+    const held = (text: string, from: number, to: number) => text.split("\n").map((line, row) => (row > from && row <= to ? line.replace(/^((?:[^;]*;){7})[^;]*/, "$1220") : line)).join("\n");
+    const [{ notes }] = await run({ ...three, "valve1/0.csv": held(three["valve1/0.csv"], 0, 400), "valve1/1.csv": held(three["valve1/1.csv"], 401, 501), "other/1.csv": held(three["other/1.csv"], 300, 399) }, () => {}, idlePool());
+    expect(notes!.slice(1)).toEqual([
+      "Of one value in all 400 rows that train, so that nothing is learned of it and any change counts in its own unit: valve1-0 Voltage.",
+      "Stuck, that is of one value for 100 rows or more, and judged all the same: valve1-0 Voltage (400 rows in 1), valve1-1 Voltage (100 rows in 1).",
+    ]);
+  });
+
   test("resumed behind its first seed, it scores what it would have scored uninterrupted", { timeout: 60_000 }, async () => {
     const source = folder({ "valve1/0.csv": experiment(1), "other/1.csv": experiment(3) });
     const lines = await resumed(anomaly, source, { seeds: [2, 1], after: 3 });

@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
+import type { Source } from "../../src/data/source.ts";
 import { readEnergy } from "../../src/data/energy.ts";
 import { meanInterval } from "../../src/tasks/bootstrap.ts";
 import { energy, energyFactories } from "../../src/tasks/energy.ts";
 import { inlinePool } from "../../src/tasks/pool.ts";
 import { numbers } from "../memory.ts";
-import { energyFile, memorySource } from "./sources.ts";
+import { energyFile, idlePool, memorySource } from "./sources.ts";
 
 const source = memorySource({ "Steel_industry_data.csv": energyFile(98) });
 
@@ -41,6 +42,25 @@ test.each([2, 30, 60])("refuses %i days before anything is trained, with how man
   expect(needed[2]).toBe(String(days));
   expect(await cases(Number(needed[1]))).toHaveLength(3);
   await expect(cases(Number(needed[1]) - 1)).rejects.toThrow(`expected a record of ${needed[1]} days`);
+});
+
+/** The record with a column's values replaced where they are held. */
+const held = (column: number, value: (row: number) => string | undefined) => memorySource({ "Steel_industry_data.csv": energyFile(98).split("\n").map((line, at) => {
+  const cells = line.split(",");
+  const held = at === 0 || line === "" ? undefined : value(at - 1);
+  return held === undefined ? line : cells.with(column, held).join(",");
+}).join("\n") });
+
+test("a load that never changes is refused, columns that say nothing and stuck meters are told of", { timeout: 60_000 }, async () => {
+  const cases = (source: Source) => energy.cases({ source, subset: undefined });
+  await expect(cases(held(1, () => "5"))).rejects.toThrow("energy: the load is 5 kWh in all 7526 quarter hours that train, so that there is nothing to forecast");
+  const notes = async (source: Source) => {
+    const { notes } = await (await cases(source))[2].run({ seed: 1, pool: idlePool(), build: "simd", progress() {} });
+    return notes!.filter((line) => !line.startsWith("The leading")); // that is of one value on this plant's Sundays
+  };
+  expect(await notes(held(2, () => "0"))).toEqual(["The lagging reactive energy is 0 kvarh in all 7526 quarter hours that train: nothing is learned of it."]);
+  expect(await notes(held(1, (row) => (row >= 1000 && row < 1024 ? "7.5" : undefined)))).toEqual(["The load is stuck, that is of one value for 24 quarter hours or more: 24 in 1; they train and test all the same."]);
+  expect(await notes(held(1, (row) => (row >= 1000 && row < 1023 ? "7.5" : undefined)))).toEqual([]);
 });
 
 describe("mean interval", () => {
