@@ -4,6 +4,7 @@ import type { Source } from "../../src/data/source.ts";
 import { decodeCheckpoint } from "../../src/model/checkpoint.ts";
 import { random } from "../../src/kernels/random.ts";
 import { anomaly } from "../../src/tasks/anomaly.ts";
+import { evidenceOf } from "../../src/tasks/evidence.ts";
 import { exportRun } from "../../src/tasks/artefact.ts";
 import { inlinePool } from "../../src/tasks/pool.ts";
 import { ALL, type CaseContext, type CaseResult } from "../../src/tasks/study.ts";
@@ -14,7 +15,7 @@ function experiment(seed: number, rows = 520, stained = 0): string {
   const { normal } = random(seed, "experiment");
   const state = CHANNELS.map(() => 0);
   const lines = Array.from({ length: rows }, (_, row) => {
-    const faulty = row >= 450 && row < 500;
+    const faulty = row >= (rows > 500 ? 450 : 405) && row < 500;
     CHANNELS.forEach((_, channel) => (state[channel] = 0.8 * state[channel] + normal()));
     const values = state.map((value, channel) => (10 * channel + value + (faulty && channel < 2 ? (row % 2 ? 12 : -12) : 0)).toFixed(4));
     const time = `2020-03-09 10:${String(Math.floor(row / 60)).padStart(2, "0")}:${String(row % 60).padStart(2, "0")}`;
@@ -73,6 +74,7 @@ describe("study anomaly", () => {
     const gap = experiment(2).split("\n").filter((_, line) => line < 100 || line > 110).join("\n");
     const [{ notes }] = await run({ ...three, "valve1/1.csv": gap });
     expect(notes).toEqual([
+      "3 of the benchmark's 34 experiments are here; the targets are of 24 and more, so none is judged.",
       "7 of the 1200 rows that train and set limits are labelled anomalous, in other-1; they are used all the same, as the benchmark does.",
       "Gaps of more than five seconds, which forecasts run across: valve1-1 (1).",
     ]);
@@ -82,7 +84,7 @@ describe("study anomaly", () => {
     /** Column 7 is Voltage. */
     const held = (text: string, from: number, to: number) => text.split("\n").map((line, row) => (row > from && row <= to ? line.replace(/^((?:[^;]*;){7})[^;]*/, "$1220") : line)).join("\n");
     const [{ notes }] = await run({ ...three, "valve1/0.csv": held(three["valve1/0.csv"], 0, 400), "valve1/1.csv": held(three["valve1/1.csv"], 401, 501), "other/1.csv": held(three["other/1.csv"], 300, 399) }, () => {}, idlePool());
-    expect(notes!.slice(1)).toEqual([
+    expect(notes!.slice(2)).toEqual([
       "Of one value in all 400 rows that train, so that nothing is learned of it and any change counts in its own unit: valve1-0 Voltage.",
       "Stuck, that is of one value for 100 rows or more, and judged all the same: valve1-0 Voltage (400 rows in 1), valve1-1 Voltage (100 rows in 1).",
     ]);
@@ -93,6 +95,16 @@ describe("study anomaly", () => {
     const lines = await resumed(anomaly, source, { seeds: [2, 1], after: 3 });
     expect(lines.resumed).toEqual(lines.whole);
     expect(lines.whole.map((line) => line.includes('"model":"VAR"'))).toEqual([true, true, false, false]);
+  });
+
+  test("is judged by its targets only where most of the benchmark is there", { timeout: 60_000 }, async () => {
+    const judged = async (count: number) => {
+      const files = Object.fromEntries(Array.from({ length: count }, (_, file) => [file < 16 ? `valve1/${file}.csv` : `other/${file - 15}.csv`, experiment(file, 420)]));
+      const [result] = await run(files, () => {}, idlePool());
+      return { verdicts: evidenceOf(anomaly, undefined, [{ case: result.scores[0].case, seed: 1, seconds: 0, ...result, model: undefined }]).verdicts.map(({ measured }) => measured !== null), note: result.notes![0] };
+    };
+    expect(await judged(23)).toEqual({ verdicts: [false, false, false], note: "23 of the benchmark's 34 experiments are here; the targets are of 24 and more, so none is judged." });
+    expect(await judged(24)).toMatchObject({ verdicts: [true, true, true], note: "24 of the benchmark's 34 experiments are here." });
   });
 
   test("refuses an experiment that is all training", async () => {
