@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Engine } from "../../src/cli/engine.ts";
+import { formatEvidence } from "../../src/cli/evidence.ts";
 import { main } from "../../src/cli/program.ts";
 import { evidenceOf } from "../../src/tasks/evidence.ts";
 import { inlinePool } from "../../src/tasks/pool.ts";
@@ -192,4 +193,12 @@ test("help names a study's default folder, and says once that studies need data"
   const { stdout } = await millwright("train --help");
   expect(stdout.replace(/\s+/g, " ")).toContain("of a study runs/<study> or runs/<study>-<subset>; where that is taken, …-2, …-3)");
   for (const { summary } of studies) expect(summary).not.toMatch(/needs --data|\b24\b/);
+});
+
+test("a mean of cases is printed with its interval, and where that comes from", () => {
+  const measures = [{ name: "mae", title: "MAE", meaning: "mean error", unit: "h", digits: 1, better: "lower" }] as const;
+  const units = ["one", "two", "three"].map((name, at) => ({ case: name, seed: 1, seconds: 1, scores: [{ case: name, model: "GRU", way: "federated" as const, factory: ALL, samples: 7, figures: { mae: 1 + at } }] }));
+  const text = formatEvidence(evidenceOf({ name: "trial", summary: "", origin: "", seeds: [1], linear: [], measures, targets: () => [], cases: async () => [] }, undefined, units));
+  expect(text).toMatch(/mean of cases +GRU +federated +21 +2\.0 +1\.0 to 3\.0 †\n/);
+  expect(text).toMatch(/\n† From resampled cases: what a mean of other such cases might be\.\n$/);
 });
