@@ -54,7 +54,7 @@ function formatRows({ measures, rows, mean, worst }: Evidence): string {
   for (const summary of [mean, worst]) if (summary.length > 0) lines.push(null, ...summary.map(cells));
   const marked = (of: keyof typeof MARKS) => [...rows, ...mean].some(({ interval }) => interval?.of === of);
   const notes = [
-    ...(marked("seeds") ? ["* Student's interval of the mean over seeds; without a mark, from resampled test units.\n"] : []),
+    ...(marked("seeds") ? ["* Student's interval of the mean over seeds; without a mark, from resampled test units, of a mean the mean of theirs.\n"] : []),
     ...(marked("cases") ? ["† From resampled cases: what a mean of other such cases might be.\n"] : []),
   ];
   return `${formatTable(columns, lines)}${notes.join("")}`;

@@ -39,11 +39,7 @@ export function transfer(from: { readonly spec: ModelSpec; readonly parameters: 
 export function frozenRanges(layout: Layout, layers: readonly number[]): [number, number][] {
   return layers.map((layer) => {
     const rows = layout.parameters.filter(({ name }) => name.startsWith(`${layer}.`));
-    if (rows.length === 0) {
-      const names = new Map(layout.parameters.map(({ name }) => name.split(".")).filter(([number]) => /^\d+$/.test(number)).map(([number, kind]) => [number, kind]));
-      const known = [...names].map(([number, kind]) => `${number} (${kind})`).join(", ");
-      throw new RangeError(`"freeze" expected the number of a layer that has parameters, got ${layer}; ${known ? `those are ${known}` : "this model has none but its head"}`);
-    }
+    if (rows.length === 0) throw new RangeError(`"freeze" expected the number of a layer that has parameters, got ${layer}`);
     const last = rows[rows.length - 1];
     return [rows[0].offset, last.offset + last.length];
   });

@@ -35,7 +35,7 @@ export interface Row {
   readonly figures: Readonly<Record<string, Spread>>;
   /**
    * Of the first measure, 95 %: of resampled test units where the study gives it, else Student's of the mean over the seeds;
-   * of a mean of cases, of resampled cases, as other cases of the kind would give. Null where nothing varies.
+   * of a mean of cases, of their test units, or of resampled cases. Null where nothing varies.
    */
   readonly interval: { readonly low: number; readonly high: number; readonly of: "units" | "seeds" | "cases" } | null;
   /** By the first measure: the factory that is worst off, in the mean over the seeds. Null where factories are not told apart. */
@@ -171,11 +171,16 @@ function overCases({ measures }: Study, rows: readonly Row[], title: string, red
   return { case: title, model, way, samples, figures, interval: intervalOfCases(measures[0], rows), worst: null, harmed: [], bytes: rows.some(({ bytes }) => bytes === null) ? null : mean(rows.map(({ bytes }) => bytes!)) };
 }
 
-/** From so many cases on: of two, draws say nothing that the two do not. */
-const LEAST_CASES = 3;
+/** Of three cases, one draw in 27 is thrice the same: more than 2.5 %, so that the interval would be the range. */
+const LEAST_CASES = 4;
 
-/** Cases are drawn with replacement, models on the same draws. */
+/**
+ * Where every case has an interval of test units, the mean of their ends: as wide as it is where the cases share their
+ * units, and too wide where they do not. Else cases are drawn with replacement, models on the same draws.
+ */
 function intervalOfCases({ name }: StudyMeasure, rows: readonly Row[]): Row["interval"] {
+  const given = rows.flatMap(({ interval }) => (interval?.of === "units" ? [interval] : []));
+  if (given.length === rows.length) return { low: mean(given.map(({ low }) => low)), high: mean(given.map(({ high }) => high)), of: "units" };
   const values = rows.map(({ figures }) => figures[name]?.mean);
   if (values.length < LEAST_CASES || values.some((value) => value === undefined) || values.every((value) => value === values[0])) return null;
   const { figure: [low, high] } = intervalsOf(values.map((value) => Float64Array.of(value, 1)), ([sum, count]) => ({ figure: sum / count }), "cases", rows.length);

@@ -197,8 +197,8 @@ test("help names a study's default folder, and says once that studies need data"
 
 test("a mean of cases is printed with its interval, and where that comes from", () => {
   const measures = [{ name: "mae", title: "MAE", meaning: "mean error", unit: "h", digits: 1, better: "lower" }] as const;
-  const units = ["one", "two", "three"].map((name, at) => ({ case: name, seed: 1, seconds: 1, scores: [{ case: name, model: "GRU", way: "federated" as const, factory: ALL, samples: 7, figures: { mae: 1 + at } }] }));
+  const units = ["one", "two", "three", "four"].map((name, at) => ({ case: name, seed: 1, seconds: 1, scores: [{ case: name, model: "GRU", way: "federated" as const, factory: ALL, samples: 7, figures: { mae: 1 + at } }] }));
   const text = formatEvidence(evidenceOf({ name: "trial", summary: "", origin: "", seeds: [1], linear: [], measures, targets: () => [], cases: async () => [] }, undefined, units));
-  expect(text).toMatch(/mean of cases +GRU +federated +21 +2\.0 +1\.0 to 3\.0 †\n/);
+  expect(text).toMatch(/mean of cases +GRU +federated +28 +2\.5 +1\.\d to 3\.\d †\n/);
   expect(text).toMatch(/\n† From resampled cases: what a mean of other such cases might be\.\n$/);
 });

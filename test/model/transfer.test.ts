@@ -75,6 +75,6 @@ describe("frozen layers", () => {
   test("are named by numbers of layers that have parameters", () => {
     const layout = layoutOf(spec);
     expect(frozenRanges(layout, [0])).toEqual([[0, layout.parameters.find(({ name }) => name.startsWith("2."))!.offset]]);
-    for (const layer of [1, 3, -1]) expect(() => frozenRanges(layout, [layer])).toThrow(/"freeze" expected the number of a layer that has parameters, got -?\d; those are 0 \(lstm\), 2 \(dense\)$/);
+    for (const layer of [1, 3, -1]) expect(() => frozenRanges(layout, [layer])).toThrow(/"freeze" expected the number of a layer that has parameters/);
   });
 });

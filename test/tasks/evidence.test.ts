@@ -68,6 +68,11 @@ describe("evidence", () => {
     expect([low, high]).toEqual([expect.closeTo(0.75 - 0.137, 1), expect.closeTo(0.75 + 0.137, 1)]);
     expect(low < 0.66 && high > 0.84).toBe(true);
     expect(mean[1].interval).toBeNull();
+    const three = [0.5, 0.6, 0.7].map((accuracy, at) => unit(`${at}`, 1, [score(`${at}`, "CNN", accuracy)]));
+    expect(evidenceOf(study, undefined, three).mean[0].interval).toBeNull();
+    // Where cases have intervals of their units, those count.
+    const resampled = [0.5, 0.7].map((accuracy, at) => unit(`${at}`, 1, [score(`${at}`, "CNN", accuracy, { intervals: { accuracy: [accuracy - 0.1, accuracy + 0.2] } })]));
+    expect(evidenceOf(study, undefined, resampled).mean[0].interval).toEqual({ low: expect.closeTo(0.5), high: expect.closeTo(0.8), of: "units" });
   });
 
   test("factories that do better alone are named, by the digits that are shown", () => {
