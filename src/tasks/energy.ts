@@ -8,7 +8,7 @@ import { repeatsOf } from "../data/repeats.ts";
 import { lagColumns, lagWindows, REACH } from "../data/lags.ts";
 import { parseSpec, type ModelSpec } from "../model/spec.ts";
 import { adam, type Training } from "../model/trainer.ts";
-import { meanInterval } from "./bootstrap.ts";
+import { intervalsOf } from "./interval.ts";
 import { linearScores } from "./linear.ts";
 import { deploy, networkScores } from "./network.ts";
 import { ALL, type CaseContext, type CaseResult, type Score, type Study, type StudyCase } from "./study.ts";
@@ -79,7 +79,7 @@ function checkLength({ count }: EnergyRecord): void {
 const STUCK = [["load", "usage", DAY / 4], ["lagging reactive energy", "lagging", DAY], ["leading reactive energy", "leading", DAY]] as const;
 
 /** What a reader has to know of the data at hand. @throws RangeError where there is nothing to forecast */
-function notesOf(record: EnergyRecord): string[] {
+export function notesOf(record: EnergyRecord): string[] {
   const { end } = bounds(record.count);
   return STUCK.flatMap(([name, column, least]) => {
     const values = record[column];
@@ -95,7 +95,7 @@ const factoryOf = (row: number): number => Math.floor(row / (7 * DAY)) % FACTORI
 
 async function run(record: EnergyRecord, name: string, horizon: number, { seed, pool, build, signal, runOnnx, progress }: CaseContext): Promise<CaseResult> {
   const { chosen, end } = bounds(record.count);
-  const common = { case: name, pool, build, signal, figures: figuresOf, intervals: (predictions: Float32Array, windows: TaskWindows) => intervalsOf(predictions, windows, name) };
+  const common = { case: name, pool, build, signal, figures: figuresOf, intervals: (predictions: Float32Array, windows: TaskWindows) => dayIntervals(predictions, windows, name) };
   const split = (trainEnd: number, profiles: boolean) => energyFactories(record, horizon, { train: [0, trainEnd], validation: [chosen, end], test: [end, record.count], profiles });
 
   const { scores: linear, models } = await linearScores({ ...common, model: LINEAR, factories: split(chosen, profiled(horizon)), spec: linearSpec(horizon), refit: true });
@@ -179,8 +179,17 @@ function figuresOf(predictions: Float32Array, { targets }: TaskWindows): Record<
 }
 
 /** Days are resampled: errors within a day go together. */
-function intervalsOf(predictions: Float32Array, { targets, groups }: TaskWindows, name: string): Record<string, readonly [number, number]> {
-  return { mae: meanInterval(targets.map((target, n) => Math.abs(clamp(predictions[n]) - target)), groups, name) };
+function dayIntervals(predictions: Float32Array, { targets, groups }: TaskWindows, name: string): Record<string, readonly [number, number]> {
+  const days = new Map<number, Float64Array>();
+  for (let n = 0; n < targets.length; n++) {
+    const day = days.get(groups[n]) ?? new Float64Array(2);
+    day[0] += Math.abs(clamp(predictions[n]) - targets[n]);
+    day[1] += 1;
+    days.set(groups[n], day);
+  }
+  // In the calendar's order, whichever factory has them, so that models are compared on the same draws.
+  const units = [...days].sort(([a], [b]) => a - b).map(([, day]) => day);
+  return intervalsOf(units, ([sum, count]) => ({ mae: sum / count }), name);
 }
 
 /** What needs no model: the load now, and that of the same quarter hour a day and a week before. */
@@ -189,7 +198,7 @@ function rules({ usage, count }: EnergyRecord, name: string, horizon: number, en
   return backs.filter(({ back }, index) => index === 0 || back > horizon).map(({ model, back }) => {
     const windows = { targets: usage.subarray(end), groups: Int32Array.from({ length: count - end }, (_, n) => Math.floor((end + n) / DAY)) } as unknown as TaskWindows;
     const predictions = usage.subarray(end - back, count - back);
-    return { case: name, model, way: "rule", factory: ALL, samples: count - end, figures: figuresOf(predictions, windows), intervals: intervalsOf(predictions, windows, name) };
+    return { case: name, model, way: "rule", factory: ALL, samples: count - end, figures: figuresOf(predictions, windows), intervals: dayIntervals(predictions, windows, name) };
   });
 }
 
