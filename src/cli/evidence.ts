@@ -10,6 +10,8 @@ import { formatTable, type Column } from "./table.ts";
 
 export const WAYS = { solo: "alone", federated: "federated", centralised: "in one place", rule: "rule" } as const;
 
+const MARKS = { units: "", seeds: " *", cases: " †" } as const;
+
 export function formatEvidence(evidence: Evidence): string {
   const parts = [formatRows(evidence), ...evidence.curves.map((curve) => formatCurve(evidence.measures[0], curve)), formatVerdicts(evidence.verdicts), evidence.advice.map((line) => `- ${line}\n`).join("")];
   return parts.filter((part) => part !== "").join("\n");
@@ -21,7 +23,7 @@ export function evidenceTable(measures: readonly StudyMeasure[], rows: readonly 
   const present = measures.filter(({ name }) => rows.some(({ figures }) => name in figures));
   const has = (test: (row: Row) => boolean) => rows.some(test);
   const optional: [boolean, Column, (row: Row) => string][] = [
-    [has(({ interval }) => interval !== null), { title: `95 % of ${first.title}` }, ({ interval }) => (interval ? `${showNumber(first, interval.low)} to ${showNumber(first, interval.high)}${interval.of === "seeds" ? " *" : ""}` : "")],
+    [has(({ interval }) => interval !== null), { title: `95 % of ${first.title}` }, ({ interval }) => (interval ? `${showNumber(first, interval.low)} to ${showNumber(first, interval.high)}${MARKS[interval.of]}` : "")],
     [has(({ worst }) => worst !== null), { title: `worst factory`, align: "left" }, ({ worst }) => (worst ? `${showNumber(first, worst.spread.mean)} ${worst.factory}` : "")],
     [has(({ bytes }) => bytes !== null), { title: "sent" }, (row) => (row.bytes === null ? "" : bytes(row.bytes))],
   ];
@@ -41,7 +43,7 @@ export function evidenceTable(measures: readonly StudyMeasure[], rows: readonly 
 }
 
 function formatRows({ measures, rows, mean, worst }: Evidence): string {
-  const { columns, cells } = evidenceTable(measures, rows);
+  const { columns, cells } = evidenceTable(measures, [...rows, ...mean, ...worst]);
   const lines: (readonly string[] | null)[] = [];
   let before = "";
   for (const row of rows) {
@@ -50,8 +52,12 @@ function formatRows({ measures, rows, mean, worst }: Evidence): string {
     before = row.case;
   }
   for (const summary of [mean, worst]) if (summary.length > 0) lines.push(null, ...summary.map(cells));
-  const seeds = rows.some(({ interval }) => interval?.of === "seeds") ? "* Student's interval of the mean over seeds; without a star, from resampled test units.\n" : "";
-  return `${formatTable(columns, lines)}${seeds}`;
+  const marked = (of: keyof typeof MARKS) => [...rows, ...mean].some(({ interval }) => interval?.of === of);
+  const notes = [
+    ...(marked("seeds") ? ["* Student's interval of the mean over seeds; without a mark, from resampled test units, of a mean the mean of theirs.\n"] : []),
+    ...(marked("cases") ? ["† From resampled cases: what a mean of other such cases might be.\n"] : []),
+  ];
+  return `${formatTable(columns, lines)}${notes.join("")}`;
 }
 
 const withUnit = ({ title, unit }: StudyMeasure) => (unit === "" ? title : `${title}, ${unit}`);

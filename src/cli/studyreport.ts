@@ -102,13 +102,13 @@ ${ticks.map((tick) => html`<line class="grid" x1="${x(tick)}" x2="${x(tick)}" y1
 }
 
 function tables({ measures, rows, mean, worst }: Evidence): Html {
-  const { columns, cells } = evidenceTable(measures, rows);
+  const { columns, cells } = evidenceTable(measures, [...rows, ...mean, ...worst]);
   const left = columns.map(({ align }) => (align === "left" ? "words" : ""));
   const body = (group: readonly Row[]) => group.map((row) => html`<tr>${cells(row).map((cell, index) => html`<td class="${left[index]}">${cell}</td>`)}</tr>\n`);
   const summary = [...mean, ...worst];
   return html`<section aria-labelledby="table-title">
 <h2 id="table-title">Every model of every case</h2>
-<p>Mean over the seeds, in brackets the least and the greatest. Alone: a factory's own data. Federated: only updates travel. In one place: all data together. A star marks Student's interval over seeds; the others are from resampled test units.</p>
+<p>Mean over the seeds, in brackets the least and the greatest. Alone: a factory's own data. Federated: only updates travel. In one place: all data together. A star marks Student's interval over seeds, a dagger one from resampled cases; the others are from resampled test units.</p>
 <div class="scroll"><table class="wide">
 <thead><tr>${columns.map(({ title }, index) => html`<th scope="col" class="${left[index]}">${title}</th>`)}</tr></thead>
 <tbody>

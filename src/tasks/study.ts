@@ -70,6 +70,8 @@ export interface StudyData {
 
 export interface CaseContext {
   readonly seed: number;
+  /** The first of the study's seeds: what depends on no seed is scored under it and no other, also where the study is resumed. Default: this one. */
+  readonly firstSeed?: number;
   readonly pool: Pool;
   readonly build: BuildName;
   readonly signal?: AbortSignal;
@@ -78,6 +80,9 @@ export interface CaseContext {
   /** How much of the case is done, from 0 to 1, and what it is at. */
   progress(share: number, what: string): void;
 }
+
+/** Whether what depends on no seed is scored here. */
+export const isFirst = ({ seed, firstSeed = seed }: CaseContext): boolean => seed === firstSeed;
 
 export interface CaseResult {
   readonly scores: readonly Score[];
@@ -100,8 +105,6 @@ export interface Place {
 export interface StudyCase {
   readonly name: string;
   readonly place?: Place;
-  /** Nothing in it depends on the seed: it runs once. */
-  readonly exact?: boolean;
   /** @throws RangeError for what is wrong with the data; whatever the signal was aborted with */
   run(context: CaseContext): Promise<CaseResult>;
 }
