@@ -17,6 +17,7 @@ import { aggregate } from "./aggregate.js";
 import { builds, noRelaxed } from "./builds.js";
 import { ceiling } from "./ceiling.js";
 import { convolutions } from "./convolution.js";
+import { exactness } from "./exactness.js";
 import { forward } from "./forward.js";
 import { grow } from "./grow.js";
 import { kernels } from "./kernels.js";
@@ -27,7 +28,7 @@ import { printJudged } from "./table.js";
 import { tiny } from "./tiny.js";
 import { train } from "./train.js";
 
-const SECTIONS = { train, convolution: convolutions, forward, aggregate, signal, acquisition, tiny, kernels, profile, grow };
+const SECTIONS = { train, convolution: convolutions, forward, aggregate, signal, exactness, acquisition, tiny, kernels, profile, grow };
 const QUICK = Object.keys(SECTIONS).filter((name) => name !== "grow");
 
 const { values } = parseArgs({ options: { only: { type: "string" }, grow: { type: "boolean" }, json: { type: "string" } } });
