@@ -37,8 +37,9 @@ function objectionToValues({ misfits, length }: Update): Objection | undefined {
 }
 
 function objectionToMembers({ plan: { policy }, clients, round, updates, latest, cohort, writing }: State, update: Update, members: readonly Member[]): Objection | undefined {
-  if (update.members && (members.length === 0 || update.round !== round || new Set(members.map(({ id }) => id)).size < members.length)) {
-    return ["members", `a sum of updates expected distinct members, and the open round ${round}`];
+  if (update.members && update.round !== round) return ["late", `a sum of updates of round ${update.round}, but round ${round} is open; pull the model again`];
+  if (update.members && (members.length === 0 || new Set(members.map(({ id }) => id)).size < members.length)) {
+    return ["members", "a sum of updates expected distinct members, at least one"];
   }
   const arriving = new Set(writing.flatMap(({ entry }) => (entry.kind === "update" ? entry.members.map(({ id }) => id) : [])));
   for (const { id, samples } of members) {

@@ -20,7 +20,7 @@ import { random } from "../kernels/random.ts";
 import type { Contributed, Entry, Merged, Opened, Updated } from "./entry.ts";
 import type { RefusalCode, Reply, Request } from "./message.ts";
 import { objectionTo, secondUpdate } from "./objection.ts";
-import { about, apply, EVALUATION, topicOf, type Included, type State, type Writing } from "./state.ts";
+import { about, apply, EVALUATION, isBeingWritten, isReopening, isTaking, mayMergeLate, topicOf, type Included, type State, type Writing } from "./state.ts";
 
 /** Topics alive at a time: a client cannot make the orchestrator remember without end. */
 const MAX_TOPICS = 64;
@@ -219,12 +219,12 @@ function advance(before: State, nowMs: number, done: readonly Effect[] = []): St
 const isLate = ({ plan: { policy } }: State, sinceMs: number, nowMs: number): boolean => policy.deadlineMs !== null && nowMs >= sinceMs + policy.deadlineMs;
 
 function mergeWhatIsThere(state: State, nowMs: number): Step {
-  const { clients, plan: { policy } } = state;
+  const { clients } = state;
   const entries = state.topics.flatMap((topic): Merged[] => {
     if (topic.merged || topic.topic === EVALUATION) return [];
-    if (state.writing.some(({ entry }) => entry.kind !== "update" && about(entry, topic))) return [];
+    if (isBeingWritten(state, topic)) return [];
     const missing = clients.filter((id) => topic.digests[id] === undefined).length;
-    if (missing > 0 && !(isLate(state, topic.sinceMs, nowMs) && clients.length - missing >= policy.minClients)) return [];
+    if (missing > 0 && !(isLate(state, topic.sinceMs, nowMs) && mayMergeLate(state, topic))) return [];
     return [{ kind: "merged", topic: topic.topic, round: topic.round, clients: Object.keys(topic.digests).sort() }];
   });
   return {
@@ -236,16 +236,21 @@ function mergeWhatIsThere(state: State, nowMs: number): Step {
 function closeOrOpen(before: State, nowMs: number): Step {
   const { plan: { policy }, round, attempt, cohort, clients, updates, models } = before;
   let state = before;
+  // Until the next attempt is open, there is nothing to decide about this one.
+  if (isReopening(state)) return { state, effects: [] };
   if (state.phase === "starting" && models[round] !== undefined) return { state: { ...state, phase: "opening" }, effects: [{ type: "write", entry: opening(state, 1) }] };
   if (state.phase === "open") {
     const invited = cohort.filter((id) => clients.includes(id)).length;
     const count = Object.keys(updates).length;
     const late = isLate(state, state.sinceMs, nowMs);
     if (count >= Math.max(1, Math.min(policy.closeAt ?? invited, invited)) || (late && count >= policy.minClients)) state = { ...state, phase: "closing" };
-    else if (late) return { state: { ...state, sinceMs: nowMs }, effects: [{ type: "write", entry: opening(state, attempt + 1) }] };
+    else if (late && !isTaking(state)) {
+      const entry = opening(state, attempt + 1);
+      return { state: { ...state, writing: [...state.writing, { entry, tickets: [] }] }, effects: [{ type: "write", entry }] };
+    }
   }
   // Updates on their way to the disk will be acknowledged, so they belong to the round.
-  if (state.phase !== "closing" || state.writing.some(({ entry }) => entry.kind === "update")) return { state, effects: [] };
+  if (state.phase !== "closing" || isTaking(state)) return { state, effects: [] };
   return { state: { ...state, phase: "computing" }, effects: [{ type: "compute", round }] };
 }
 

@@ -326,6 +326,39 @@ describe("a policy", () => {
     expect(driver.written("contribution")).toHaveLength(2);
   });
 
+  test("does not wake for what time does not change: contributions that are too few, entries on their way", () => {
+    const driver = new Driver({ policy: { deadlineMs: 1000, minClients: 2 }, lazy: true });
+    driver.settle();
+    driver.send(gather("a", 0, "moments"));
+    driver.settle();
+    driver.pass(500);
+    expect(wakeAtMs(driver.state)).toBe(1000); // the round's own
+    driver.pass(500);
+    expect(driver.pending).toMatchObject([{ entry: { kind: "opened", attempt: 2 } }]);
+    expect(wakeAtMs(driver.state)).toBeUndefined();
+    driver.settle();
+    expect(wakeAtMs(driver.state)).toBe(2000);
+    driver.send(update("a", 1));
+    expect(wakeAtMs(driver.state)).toBeUndefined();
+  });
+
+  test("opens no further attempt while an update or an attempt is on its way to the disk", () => {
+    const driver = new Driver({ policy: { deadlineMs: 1000 }, lazy: true });
+    driver.settle();
+    driver.send(update("a", 1));
+    driver.event({ type: "woke" });
+    driver.nowMs = 1500;
+    driver.event({ type: "woke" });
+    expect(driver.pending).toMatchObject([{ entry: { kind: "update" } }]);
+    driver.settle();
+    expect(driver.written("closed")).toMatchObject([{ clients: ["a"] }]);
+    driver.nowMs = 3000;
+    driver.event({ type: "woke" });
+    driver.nowMs = 4500;
+    driver.event({ type: "woke" });
+    expect(driver.pending).toMatchObject([{ entry: { kind: "opened", round: 2, attempt: 2 } }]);
+  });
+
   test("finishes although somebody never evaluates", () => {
     const driver = new Driver({ policy: { deadlineMs: 1000 } });
     for (const round of [1, 2, 3]) driver.everyone((client) => update(client, round));
@@ -362,5 +395,6 @@ describe("who may take part", () => {
     expect(driver.written("closed")).toMatchObject([{ clients: abc }]);
     expect(driver.written("update")).toHaveLength(2);
     expect(driver.reply(driver.send(sum()))).toEqual({ kind: "accepted", round: 1 }); // its acknowledgement may have been lost
+    expect(driver.reply(driver.send(sum({ digest: "another" })))).toMatchObject({ code: "late" }); // its members go on with the next round
   });
 });
