@@ -145,6 +145,8 @@ const NOTHING = new Uint8Array(0);
 export class Orchestrator {
   /** Resolves when the parameters of the last round are evaluated; rejects when the run fails. */
   readonly finished: Promise<Result>;
+  /** Resolves with the reason when nothing is answered any more: a disk that fails, also after the run has finished, needs another start. */
+  readonly stopped: Promise<Error>;
   readonly #history: RoundReport[] = [];
   readonly #options: OrchestratorOptions;
   readonly #clock: Clock;
@@ -170,6 +172,7 @@ export class Orchestrator {
   #stepping = false;
   /** Why nothing is answered any more. */
   #stopped: Error | undefined;
+  #tellStopped!: (reason: Error) => void;
   #cancelTimer = () => {};
   #ready: Promise<void>;
   #resolve!: (result: Result) => void;
@@ -188,6 +191,7 @@ export class Orchestrator {
       this.#resolve = resolve;
       this.#reject = reject;
     });
+    this.stopped = new Promise((resolve) => (this.#tellStopped = resolve));
     this.finished.catch(() => {}); // a failure also reaches every client; not to wait for this promise is no second error
     this.#ready = this.#store ? Promise.resolve() : this.#begin();
   }
@@ -232,6 +236,7 @@ export class Orchestrator {
     for (const { reject } of this.#tickets.values()) reject(reason);
     this.#tickets.clear();
     this.#reject(reason);
+    this.#tellStopped(reason);
   }
 
   /**
