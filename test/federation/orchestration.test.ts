@@ -381,6 +381,18 @@ describe("who may take part", () => {
     expect(driver.reply(driver.send(pull("d")))).toEqual(model(2));
   });
 
+  test("is not who is being struck off: what comes behind that in the journal is true there, too", () => {
+    const driver = new Driver({ lazy: true });
+    driver.settle();
+    driver.event({ type: "enrolled", clients: ["a", "c"], aggregators: [] });
+    expect(driver.reply(driver.send(update("b", 1)))).toMatchObject({ kind: "refused", code: "client" });
+    driver.send(update("a", 1));
+    driver.send(update("c", 1));
+    driver.settle();
+    expect(driver.entries.map(({ kind }) => kind).slice(0, 5)).toEqual(["opened", "clients", "update", "update", "closed"]);
+    expect(driver.written("opened").at(-1)).toMatchObject({ round: 2, cohort: ["a", "c"] });
+  });
+
   test("may be clients of an aggregator, whose sum counts for each of them, once", () => {
     const members = [{ id: "a", samples: 4, loss: 1 }, { id: "b", samples: 6, loss: 1 }];
     const sum = (more: object = {}) => update("plant", 1, { members, elements: "int64", ...more });
