@@ -49,7 +49,7 @@ export class Checker {
   readonly acknowledged = new Map<string, string>();
   /** By what they say, how many replies left: for figures of what was reached. */
   readonly refusals = new Map<string, number>();
-  /** Frames of updates by client and model: those who send others say two things about one. */
+  /** Updates by client, round and model: those who send others say two things about one. */
   readonly #sent = new Map<string, string>();
   /** Of these nobody knows whether their outbox is what they wrote. */
   readonly forgetful = new Set<string>();
@@ -176,7 +176,7 @@ export class Checker {
     const { fields, numbers } = parse(frame);
     const digest = sha256(numbers);
     if (kind === "gather") return void this.#figures.set(digest, new Float64Array(numbers.slice().buffer));
-    const key = `${client} ${fields.model}`;
+    const key = `${client} ${fields.round} ${fields.model}`;
     const before = this.#sent.get(key);
     check(before === undefined || before === digest || this.forgetful.has(client), "I2", () => `${client} sends another update of round ${fields.round} than it sent before`);
     this.#sent.set(key, digest);

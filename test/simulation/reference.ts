@@ -94,6 +94,8 @@ export class Reference {
   readonly included = new Map<number, readonly string[]>();
   /** By client, round and the digest of the numbers. */
   readonly fits = new Map<string, Fit>();
+  /** At some time since the round was opened, as who takes part may change. */
+  #hadEnough = false;
   #sums: { readonly client: string; readonly weight: bigint; readonly total: bigint; readonly numbers: ArrayLike<number> | BigInt64Array }[] = [];
 
   constructor(options: ReferenceOptions) {
@@ -133,6 +135,7 @@ export class Reference {
       case "clients":
         this.clients = entry.clients;
         this.aggregators = entry.aggregators;
+        this.#hadEnough ||= this.isOpen && this.enough;
     }
   }
 
@@ -156,6 +159,7 @@ export class Reference {
       check(!this.isOpen && round === this.round + 1 && round <= rounds, "I3", () => `round ${round} is opened after round ${this.round}, ${this.isOpen ? "open" : "closed"}`);
       this.updates.clear();
       this.#sums = [];
+      this.#hadEnough = false;
     } else {
       check(this.isOpen && round === this.round && attempt === this.attempt + 1, "attempt", () => `attempt ${attempt} of round ${round} after ${this.attempt} of ${this.round}`);
       check(policy.deadlineMs !== null && this.updates.size < policy.minClients, "attempt", () => `attempt ${attempt} of round ${round} with ${this.updates.size} updates`);
@@ -199,6 +203,7 @@ export class Reference {
       this.latest.set(id, { round, digest });
       this.counted.set(`${id} ${round}`, digest);
     }
+    this.#hadEnough ||= this.enough;
   }
 
   /** To one of the round's attempts: an update may be on its way to the disk while the next is opened. */
@@ -225,7 +230,7 @@ export class Reference {
     check(this.isOpen && round === this.round, "I3", () => `round ${round} closes while ${this.round} is ${this.isOpen ? "open" : "closed"}`);
     const expected = [...this.updates.keys()].sort();
     check(expected.join() === clients.join(), "I2", () => `round ${round} closes with ${clients}, counted were ${expected}`);
-    check(this.enough || (policy.deadlineMs !== null && expected.length >= policy.minClients), "attempt", () => `round ${round} closes with ${expected.length} updates`);
+    check(this.#hadEnough || (policy.deadlineMs !== null && expected.length >= policy.minClients), "attempt", () => `round ${round} closes with ${expected.length} updates`);
     this.parameters = float32 ? this.#average() : this.#mean();
     this.model = sha256(this.parameters);
     check(model === this.model, "I4", () => `round ${round} ends with model ${model.slice(0, 8)}, its updates make ${this.model.slice(0, 8)}`);
