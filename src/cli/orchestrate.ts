@@ -7,7 +7,7 @@
  */
 import { appendFileSync, existsSync, mkdirSync, readFileSync, unwatchFile, watchFile } from "node:fs";
 import { join, resolve as resolvePath } from "node:path";
-import { fingerprintOf, sha256 } from "../federation/checksum.ts";
+import { fingerprintOf } from "../federation/checksum.ts";
 import { systemClock } from "../federation/clock.ts";
 import type { Entry } from "../federation/entry.ts";
 import type { Exchange } from "../federation/exchange.ts";
@@ -66,7 +66,7 @@ export async function orchestrate(configFile: string, options: OrchestrateOption
   const results = new Results(config, state, log);
 
   const { store, snapshot, entries, warnings } = await openStore(nodeDisk(join(state, "journal")), {
-    digest: sha256, random: machine.random, ...(options.keepRounds !== undefined && { keepSegments: options.keepRounds }),
+    digest: machine.digest, random: machine.random, ...(options.keepRounds !== undefined && { keepSegments: options.keepRounds }),
   }).catch((error: unknown) => {
     if (error instanceof DamageError) log("error", "journal damaged", { reason: error.message });
     throw error;
@@ -198,7 +198,7 @@ async function openOrchestrator(config: FederationConfig, clients: { clients: re
   return Orchestrator.open({
     ...clients, task: name, fingerprint: await fingerprintOf(spec), parameters: initialParameters(spec, seed), rounds, build,
     description: charterOf(config), training: trainingOf(task, config), merge: mergeOf(data, spec),
-    policy: { ...policy, seed }, limits: { samples: maxSamples }, clock: systemClock,
+    policy: { ...policy, seed }, limits: { samples: maxSamples }, clock: systemClock, digest: machine.digest,
     onAnswer: (answer) => {
       presence.note(answer, io.nowMs());
       if (answer.reply === "refused") log("warn", "refused", refusalOf(answer));

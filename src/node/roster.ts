@@ -3,14 +3,14 @@
  * Rosters and private keys in files, and what seal and guard need of this machine.
  */
 import { readFileSync, statSync } from "node:fs";
-import { sha256 } from "../federation/checksum.ts";
 import { signerOf, verify, type Signer } from "../federation/identity.ts";
 import { decodeRoster, MAX_ROSTER_BYTES, newerOf, type Roster } from "../federation/roster.ts";
+import { digest } from "./digest.ts";
 
-/** For the options of seal and guard: WebCrypto, and the time of day. */
+/** For the options of seal and guard: what signs and sums, and the time of day. */
 export const machine = {
   verify,
-  digest: sha256,
+  digest,
   random: (bytes: number): Uint8Array => crypto.getRandomValues(new Uint8Array(bytes)),
   wallMs: (): number => Date.now(),
 };
@@ -22,7 +22,7 @@ export const machine = {
  */
 export async function readRoster(file: string, root?: string): Promise<Roster> {
   if (statSync(file).size > MAX_ROSTER_BYTES) throw new RangeError(`${file}: expected at most ${MAX_ROSTER_BYTES} bytes`);
-  return placed(file, () => decodeRoster(new Uint8Array(readFileSync(file)), { root, verify, digest: sha256 }));
+  return placed(file, () => decodeRoster(new Uint8Array(readFileSync(file)), { root, verify, digest }));
 }
 
 /** The private key in a file, as a signer for an id. */

@@ -145,12 +145,17 @@ export class Scene {
 
   /** The command, as it is installed. @param {string[]} args @param {Record<string, string>} [env] */
   millwright(args, env) {
-    return this.#start([MILLWRIGHT, ...args], env);
+    return this.#start([...(process.env.XFLAGS ?? "").split(" ").filter(Boolean), MILLWRIGHT, ...args], env);
   }
 
   /** Clients that learn something small, several in a process: see client.js. */
   clients(options, env) {
     return this.#start([CLIENT, JSON.stringify(options)], env);
+  }
+
+  /** A program of ours, with its options as JSON. @param {URL} file @param {object} options @param {string[]} [flags] of node */
+  node(file, options, flags = []) {
+    return this.#start([...flags, fileURLToPath(file), JSON.stringify(options)]);
   }
 
   #start(args, env) {
