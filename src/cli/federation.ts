@@ -4,6 +4,7 @@
  */
 import { Option, type Command } from "commander";
 import { BUILDS } from "../kernels/build.ts";
+import { aggregate, type AggregateOptions } from "./aggregate.ts";
 import { makeCertificate, type CertificateOptions } from "./certificate.ts";
 import { configure, type ConfigureOptions } from "./configure.ts";
 import type { Engine } from "./engine.ts";
@@ -44,7 +45,8 @@ export function describeFederation(program: Command, io: Io, engine: Engine, { p
     .command("orchestrate")
     .description("serve a federation: clients join it, and everything it must not forget is in the state folder")
     .argument("<CONFIG>", "JSON, as configure prints it")
-    .requiredOption("--listen <HOST:PORT>", "where clients call, as :8443")
+    .option("--listen <HOST:PORT>", "where clients call, as :8443")
+    .option("--nats <URL>", "a NATS server in its place, or beside it; of several orchestrators there one works and the others stand by")
     .requiredOption("--state <DIR>", "the journal, and the model after each round; start with the same folder to go on")
     .option("--roster <FILE>", "who takes part, signed (millwright roster)")
     .option("--key <FILE>", "the orchestrator's private key")
@@ -58,12 +60,15 @@ export function describeFederation(program: Command, io: Io, engine: Engine, { p
   program
     .command("join")
     .description("take part in a federation with this plant's data, which stay here")
-    .argument("<URL>", "the orchestrator's address, as https://host:8443")
+    .argument("[URL]", "the orchestrator's address, as https://host:8443")
+    .option("--nats <URL>", "a NATS server in its place, as nats://host:4222 or wss://host:443")
+    .option("--name <NAME>", "of the federation, with --nats")
     .requiredOption("--id <ID>", "of this client, as in the roster")
     .option("--data <DIR>", "folder with this plant's files")
     .option("--share <K/N>", "of data that are dealt to N factories for a trial, the part of the Kth")
     .option("--roster <FILE>", "who takes part, signed")
     .option("--key <FILE>", "this client's private key")
+    .option("--aggregator <ID>", "the plant's aggregator that answers there in the orchestrator's place")
     .option("--ca <FILE>", "certificates to trust (PEM)")
     .option("--tls-fingerprint <HEX>", "the one certificate to trust, by its SHA-256")
     .option("--state <DIR>", "what must not be lost here (default: millwright-<id>)")
@@ -71,7 +76,27 @@ export function describeFederation(program: Command, io: Io, engine: Engine, { p
     .option("--limit <MIB>", "the most memory that training may take", integer(1, 65_536), 1024)
     .option("--insecure", "without keys, for a trial", false)
     .addOption(workers)
-    .action((url: string, options: JoinOptions) => perform(join(url, options, io, engine)));
+    .action((url: string | undefined, options: JoinOptions) => perform(join(url, options, io, engine)));
+
+  program
+    .command("aggregate")
+    .description("sum the updates of a plant's gateways, which join it, and send one for all")
+    .argument("[URL]", "the orchestrator's address, as https://host:8443")
+    .option("--nats <URL>", "a NATS server in its place")
+    .option("--name <NAME>", "of the federation, with --nats")
+    .requiredOption("--id <ID>", "of this aggregator, as in the roster")
+    .requiredOption("--listen <HOST:PORT>", "where gateways call, as :8444")
+    .option("--members <ID,ID,…>", "the gateways (default: the roster's clients of its organisation)", list)
+    .option("--deadline <S>", "seconds after a round's first update at which the sum is sent without those who are missing", integer(1, 1_000_000), 600)
+    .option("--roster <FILE>", "who takes part, signed")
+    .option("--key <FILE>", "this aggregator's private key")
+    .option("--tls-cert <FILE>", "certificate chain for gateways, PEM")
+    .option("--tls-key <FILE>", "its private key, PEM")
+    .option("--ca <FILE>", "certificates to trust (PEM)")
+    .option("--tls-fingerprint <HEX>", "the orchestrator's certificate, by its SHA-256")
+    .option("--state <DIR>", "the newest roster (default: millwright-<id>)")
+    .option("--insecure", "without keys, for a trial", false)
+    .action((url: string | undefined, options: AggregateOptions) => perform(aggregate(url, options, io)));
 
   program
     .command("replay")

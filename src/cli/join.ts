@@ -14,7 +14,7 @@ import { httpExchange } from "../federation/http.ts";
 import { checkClientId, decode, encode } from "../federation/message.ts";
 import { diskOutbox } from "../federation/outbox.ts";
 import { askUntilAnswered, MisplacedError, RefusedError, type Retry } from "../federation/retry.ts";
-import { encodeRoster } from "../federation/roster.ts";
+import { encodeRoster, type Role } from "../federation/roster.ts";
 import { IdentityError, seal } from "../federation/seal.ts";
 import { planOf } from "../model/plan.ts";
 import { nodeDisk } from "../node/disk.ts";
@@ -27,6 +27,7 @@ import { judgeOf } from "../tasks/judge.ts";
 import { takePart, type Party } from "../tasks/party.ts";
 import { checkFactories, tasks } from "../tasks/run.ts";
 import type { TaskFactory } from "../tasks/task.ts";
+import { brokerExchange } from "./broker.ts";
 import { openData } from "./data.ts";
 import type { Engine } from "./engine.ts";
 import { writeWhole } from "./folder.ts";
@@ -42,6 +43,11 @@ export interface JoinOptions {
   readonly roster?: string;
   readonly ca?: string;
   readonly tlsFingerprint?: string;
+  /** A broker's address, in place of the orchestrator's, and the federation's name there. */
+  readonly nats?: string;
+  readonly name?: string;
+  /** Id of the aggregator that answers at the address, where it is not the orchestrator. */
+  readonly aggregator?: string;
   readonly insecure: boolean;
   readonly state?: string;
   readonly out?: string;
@@ -52,22 +58,15 @@ export interface JoinOptions {
 
 const INTERRUPTED = 130;
 
-export async function join(url: string, options: JoinOptions, io: Io, engine: Engine): Promise<number> {
+export async function join(url: string | undefined, options: JoinOptions, io: Io, engine: Engine): Promise<number> {
   const id = checkClientId(options.id);
   const state = resolvePath(io.directory, options.state ?? `millwright-${id}`);
   mkdirSync(state, { recursive: true });
   const ending = new AbortController();
   io.onInterrupt(() => ending.abort());
-  let said = "";
-  const retry: Retry = {
-    clock: systemClock, random: Math.random, mostMs: 15_000, isFinal: (error) => error instanceof IdentityError,
-    onWait: (error) => {
-      const { message } = error as Error;
-      if (message !== said) io.stderr(`millwright: ${message}; asking again until it answers\n`);
-      said = message;
-    },
-  };
-  const exchange = await exchangeOf(url, { ...options, id }, state, io);
+  const retry = patientRetry(io);
+  const { exchange: plain, close } = await transportOf(url, { ...options, id }, io);
+  const exchange = await sealed(plain, { ...options, id }, state, io);
   const outbox = nodeDisk(joinPath(state, "outbox"));
   try {
     const charter = await charterFrom(exchange, id, retry, ending.signal);
@@ -91,25 +90,49 @@ export async function join(url: string, options: JoinOptions, io: Io, engine: En
     return INTERRUPTED;
   } finally {
     await outbox.close();
+    await close();
   }
 }
 
-async function exchangeOf(url: string, { id, key, roster: rosterFile, ca, tlsFingerprint, insecure }: JoinOptions, state: string, io: Io): Promise<Exchange> {
-  const path = (file: string) => resolvePath(io.directory, file);
+/** Asks again until it is answered, and says once why it has to. */
+export function patientRetry(io: Io): Retry {
+  let said = "";
+  return {
+    clock: systemClock, random: Math.random, mostMs: 15_000, isFinal: (error) => error instanceof IdentityError,
+    onWait: (error) => {
+      const { message } = error as Error;
+      if (message !== said) io.stderr(`millwright: ${message}; asking again until it answers\n`);
+      said = message;
+    },
+  };
+}
+
+export async function transportOf(url: string | undefined, { id, ca, tlsFingerprint, nats, name }: Pick<JoinOptions, "id" | "ca" | "tlsFingerprint" | "nats" | "name">, io: Io): Promise<{ exchange: Exchange; close(): Promise<void> }> {
+  if (nats !== undefined) {
+    if (url !== undefined || name === undefined) throw new RangeError("--nats URL takes the place of the orchestrator's address, and needs the federation's name: --name NAME");
+    return brokerExchange(nats, name, id);
+  }
+  if (url === undefined) throw new RangeError("expected the orchestrator's address, as https://host:8443, or --nats URL");
   const agent: Agent | undefined = tlsFingerprint === undefined ? undefined : pinnedAgent(tlsFingerprint);
-  const exchange = httpExchange(url, { fetch: nodeFetch(ca === undefined ? {} : { ca: readFileSync(path(ca)) }, agent) });
+  const fetch = nodeFetch(ca === undefined ? {} : { ca: readFileSync(resolvePath(io.directory, ca)) }, agent);
+  return { exchange: httpExchange(url, { fetch }), close: async () => {} };
+}
+
+/** Sealed with the key of a member in this role. */
+export async function sealed(exchange: Exchange, { id, key, roster: rosterFile, insecure, aggregator }: Pick<JoinOptions, "id" | "key" | "roster" | "insecure" | "aggregator">, state: string, io: Io, role: Role = "client"): Promise<Exchange> {
+  const path = (file: string) => resolvePath(io.directory, file);
   if (key === undefined && rosterFile === undefined) {
     if (!insecure) throw new RangeError("expected --key FILE and --roster FILE, as the federation's operator has made them; --insecure does without, for a trial on one machine");
     return exchange;
   }
   if (key === undefined || rosterFile === undefined) throw new RangeError("--key FILE and --roster FILE belong together");
   const { roster } = await watchRoster(path(rosterFile));
-  const signer = await signerIn(roster(), path(key), ["client"]);
+  const signer = await signerIn(roster(), path(key), [role]);
   if (signer.id !== id) throw new RangeError(`--id ${id}: the key is of "${signer.id}"`);
-  return seal(exchange, { ...machine, signer, roster: roster(), onRoster: (newer) => writeWhole(joinPath(state, "roster.json"), encodeRoster(newer)) });
+  return seal(exchange, { ...machine, signer, roster: roster(), ...(aggregator !== undefined && { orchestrator: aggregator }), onRoster: (newer) => writeWhole(joinPath(state, "roster.json"), encodeRoster(newer)) });
 }
 
-async function charterFrom(exchange: Exchange, id: string, retry: Retry, signal: AbortSignal): Promise<Charter> {
+export async function charterFrom(exchange: Exchange, id: string, retry: Retry, signal: AbortSignal): Promise<Charter> {
   const description = await askUntilAnswered(exchange, encode({ kind: "describe", task: "any", client: id }), (bytes) => {
     const reply = decode(bytes);
     if (reply.kind === "refused") throw new RefusedError(reply.code, `refused: ${reply.reason}`);

@@ -11,10 +11,11 @@ import { fingerprintOf } from "../federation/checksum.ts";
 import { systemClock } from "../federation/clock.ts";
 import type { Entry } from "../federation/entry.ts";
 import type { Exchange } from "../federation/exchange.ts";
+import { SEAL_BYTES } from "../federation/envelope.ts";
 import { guard } from "../federation/guard.ts";
 import { publicKeyOfPrivate, type Signer } from "../federation/identity.ts";
 import { maxFrameBytes } from "../federation/message.ts";
-import { Orchestrator, type Answer, type Result, type RoundReport } from "../federation/orchestrator.ts";
+import { Orchestrator, type Answer, type RoundReport } from "../federation/orchestrator.ts";
 import { Presence } from "../federation/presence.ts";
 import type { Role, Roster } from "../federation/roster.ts";
 import { CLIENT_STATES } from "../federation/status.ts";
@@ -25,18 +26,21 @@ import { nodeDisk } from "../node/disk.ts";
 import { createLog, type Log } from "../node/log.ts";
 import { Registry } from "../node/metrics.ts";
 import { machine, readSigner, watchRoster } from "../node/roster.ts";
-import { serveExchange, type Serving } from "../node/server.ts";
+import { serveExchange } from "../node/server.ts";
 import { readCertificate, type Certificate } from "../node/tls.ts";
 import { encodeArtefact, exportRun, type Artefact } from "../tasks/artefact.ts";
 import { charterOf, parseConfig, trainingOf, type FederationConfig } from "../tasks/charter.ts";
 import { judgeOf } from "../tasks/judge.ts";
 import { mergeOf, scalerOfTopics } from "../tasks/party.ts";
 import { tasks } from "../tasks/run.ts";
+import { standAtBroker, type Standing } from "./broker.ts";
 import { writeWhole } from "./folder.ts";
 import type { Io } from "./program.ts";
 
 export interface OrchestrateOptions {
-  readonly listen: string;
+  readonly listen?: string;
+  /** A broker's address; others with the same one stand by. */
+  readonly nats?: string;
   readonly state: string;
   readonly roster?: string;
   readonly key?: string;
@@ -55,48 +59,76 @@ const ROSTER_POLL_MS = 2_000;
 
 export async function orchestrate(configFile: string, options: OrchestrateOptions, io: Io): Promise<number> {
   const config = readConfig(configFile, io);
-  const { host, port } = addressOf(options.listen);
-  const state = resolvePath(io.directory, options.state);
+  if (options.listen === undefined && options.nats === undefined) throw new RangeError("expected --listen HOST:PORT, or --nats URL, or both");
+  const address = options.listen === undefined ? undefined : addressOf(options.listen);
+  const certificate = certificateOf(options, io);
   const identity = await identityOf(options, io);
-  const clients = identity ? clientsOf(identity.roster()) : { clients: config.clients, aggregators: config.aggregators };
-  if (clients.clients.length === 0) throw new RangeError(`${configFile}: "clients" expected at least one id, or give --roster FILE`);
+  const members = identity ? clientsOf(identity.roster()) : { clients: config.clients, aggregators: config.aggregators };
+  if (members.clients.length === 0) throw new RangeError(`${configFile}: "clients" expected at least one id, or give --roster FILE`);
+  const state = resolvePath(io.directory, options.state);
   mkdirSync(state, { recursive: true });
   const log = createLog((line) => io.stderr(line), () => Date.now());
-  const presence = new Presence(io.nowMs());
-  const results = new Results(config, state, log);
+  const watchers: Watchers = { presence: new Presence(io.nowMs()), results: new Results(config, state, log), log, io };
 
-  const { store, snapshot, entries, warnings } = await openStore(nodeDisk(join(state, "journal")), {
-    digest: machine.digest, random: machine.random, ...(options.keepRounds !== undefined && { keepSegments: options.keepRounds }),
-  }).catch((error: unknown) => {
+  const ending = new AbortController();
+  io.onInterrupt(() => ending.abort());
+  const journal = join(state, "journal");
+  const storing = { digest: machine.digest, random: machine.random, ...(options.keepRounds !== undefined && { keepSegments: options.keepRounds }) };
+  let orchestrator: Orchestrator | undefined;
+  const closing: (() => Promise<void>)[] = [];
+  try {
+    const standing = options.nats === undefined ? undefined
+      : await standAtBroker(options.nats, config.name, journal, storing, { log, signal: ending.signal, onLost: (reason) => orchestrator?.stop(reason) });
+    if (standing) closing.push(standing.close);
+    const { store, warnings, ...found } = standing?.opened ?? (await openStore(nodeDisk(journal), storing));
+    closing.push(() => store.close());
+    for (const warning of warnings) log("warn", "journal", { warning });
+    orchestrator = await openOrchestrator(config, members, { store, ...found }, watchers);
+    const running = orchestrator;
+    closing.push(async () => running.stop());
+    watchers.results.read = () => running;
+    writeWhole(join(state, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
+    const handle = identity ? guarded(running, identity, watchers) : running.handle;
+    closing.push(...(await serve({ orchestrator: running, handle, standing, address, certificate, config }, watchers)));
+    if (identity) closing.push(watchMembers(identity, running, log));
+    log("info", "orchestrating", { federation: config.name, epoch: store.epoch, round: running.state.round, clients: members.clients.length });
+    return await untilDone(running, options, ending.signal, log);
+  } catch (error) {
+    if (ending.signal.aborted) return INTERRUPTED;
     if (error instanceof DamageError) log("error", "journal damaged", { reason: error.message });
     throw error;
-  });
-  for (const warning of warnings) log("warn", "journal", { warning });
-  const orchestrator = await openOrchestrator(config, clients, { store, snapshot, entries }, { presence, results, log, io });
-  results.read = () => orchestrator;
-  writeWhole(join(state, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
-  const metrics = metricsOf(orchestrator, presence, io);
-  const handle: Exchange = identity ? guarded(orchestrator, identity, presence, log) : orchestrator.handle;
-  let serving: Serving | undefined;
-  try {
-    const tls = certificateOf(options, io);
-    serving = await serveExchange({
-      handle, host, port, ...(tls && { tls }),
-      limits: { bodyBytes: maxFrameBytes(layoutOf(config.spec).length) + 1024 },
-      status: () => presence.status(orchestrator.state, io.nowMs()), metrics, log,
-    });
-    log("info", "listening", { url: serving.url, federation: config.name, epoch: store.epoch, round: orchestrator.state.round, clients: clients.clients.length });
-    const unwatch = identity ? watchMembers(identity, orchestrator, log) : () => {};
-    try {
-      return await untilDone(orchestrator, options, io, log);
-    } finally {
-      unwatch();
-    }
   } finally {
-    await serving?.close();
-    orchestrator.stop();
-    await store.close();
+    for (const close of closing.reverse()) await close();
   }
+}
+
+interface Service {
+  readonly orchestrator: Orchestrator;
+  readonly handle: Exchange;
+  readonly standing: Standing | undefined;
+  readonly address: { readonly host: string; readonly port: number } | undefined;
+  readonly certificate: Certificate | undefined;
+  readonly config: FederationConfig;
+}
+
+/** Over HTTP, over the broker, or both. Returns how to end it. */
+async function serve({ orchestrator, handle, standing, address, certificate, config }: Service, { presence, results, log, io }: Watchers): Promise<(() => Promise<void>)[]> {
+  const bodyBytes = maxFrameBytes(layoutOf(config.spec).length) + SEAL_BYTES;
+  const closing: (() => Promise<void>)[] = [];
+  if (address) {
+    const serving = await serveExchange({
+      handle, ...address, ...(certificate && { tls: certificate }), limits: { bodyBytes },
+      status: () => presence.status(orchestrator.state, io.nowMs()), metrics: metricsOf(orchestrator, presence, io), log,
+    });
+    log("info", "listening", { url: serving.url });
+    closing.push(() => serving.close());
+  }
+  if (standing) {
+    const server = await standing.serve(async (frame, signal) => handle(frame, signal), bodyBytes);
+    results.announce = (kind, round) => void server.announce({ kind, round }).catch((error: unknown) => log("warn", "announcement", { reason: (error as Error).message }));
+    closing.push(() => server.close());
+  }
+  return closing;
 }
 
 function readConfig(file: string, io: Io): FederationConfig {
@@ -112,13 +144,13 @@ function readConfig(file: string, io: Io): FederationConfig {
 }
 
 /** "8443", ":8443", "127.0.0.1:8443" or "[::1]:8443" */
-function addressOf(listen: string): { host: string; port: number } {
+export function addressOf(listen: string): { host: string; port: number } {
   const match = /^(?:(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]*):)?(\d{1,5})$/.exec(listen);
   if (!match || Number(match[2]) > 65_535) throw new RangeError(`--listen expected HOST:PORT or :PORT, got ${JSON.stringify(listen)}`);
   return { host: (match[1] || "0.0.0.0").replace(/^\[|\]$/g, ""), port: Number(match[2]) };
 }
 
-function certificateOf({ tlsCert, tlsKey }: OrchestrateOptions, io: Io): Certificate | undefined {
+export function certificateOf({ tlsCert, tlsKey }: Pick<OrchestrateOptions, "tlsCert" | "tlsKey">, io: Io): Certificate | undefined {
   if ((tlsCert === undefined) !== (tlsKey === undefined)) throw new RangeError("--tls-cert FILE and --tls-key FILE belong together");
   return tlsCert === undefined ? undefined : readCertificate(resolvePath(io.directory, tlsCert), resolvePath(io.directory, tlsKey!));
 }
@@ -159,7 +191,7 @@ function clientsOf(roster: Roster): { clients: string[]; aggregators: string[] }
 }
 
 /** A roster that was changed holds from then on; one that is broken or older changes nothing. */
-function watchMembers({ file, roster, reload }: Identity, orchestrator: Orchestrator, log: Log): () => void {
+function watchMembers({ file, roster, reload }: Identity, orchestrator: Orchestrator, log: Log): () => Promise<void> {
   let { version } = roster();
   const listener = () => {
     reload().then((newer) => {
@@ -171,10 +203,10 @@ function watchMembers({ file, roster, reload }: Identity, orchestrator: Orchestr
     }).catch((error: unknown) => log("error", "roster refused", { reason: (error as Error).message }));
   };
   watchFile(file, { interval: ROSTER_POLL_MS, persistent: false }, listener);
-  return () => unwatchFile(file, listener);
+  return async () => unwatchFile(file, listener);
 }
 
-function guarded(orchestrator: Orchestrator, { signer, roster }: Identity, presence: Presence, log: Log): Exchange {
+function guarded(orchestrator: Orchestrator, { signer, roster }: Identity, { presence, log }: Watchers): Exchange {
   return guard((frame, signal, sender) => orchestrator.handle(frame, signal, sender), {
     ...machine, signer, roster,
     log: ({ reason, client, verified }) => {
@@ -203,7 +235,11 @@ async function openOrchestrator(config: FederationConfig, clients: { clients: re
       presence.note(answer, io.nowMs());
       if (answer.reply === "refused") log("warn", "refused", refusalOf(answer));
     },
-    onEntry: (entry) => log("info", entry.kind, fieldsOf(entry)),
+    onEntry: (entry) => {
+      log("info", entry.kind, fieldsOf(entry));
+      if (entry.kind === "opened" || entry.kind === "closed") results.announce(entry.kind, entry.round);
+      if (entry.kind === "closed" && entry.round === rounds) results.announce("done", entry.round);
+    },
     onRound: (report, parameters) => results.round(report, parameters),
   }, opened);
 }
@@ -242,21 +278,23 @@ function metricsOf(orchestrator: Orchestrator, presence: Presence, io: Io): () =
   return () => registry.render();
 }
 
-/** Resolves when the run is over and may end, or when a person ends it. */
-async function untilDone(orchestrator: Orchestrator, { exit }: OrchestrateOptions, io: Io, log: Log): Promise<number> {
-  const interrupted = new Promise<number>((resolve) => io.onInterrupt(() => resolve(INTERRUPTED)));
-  const finished = orchestrator.finished.then(async (result: Result) => {
-    log("info", "finished", { round: result.history.at(-1)?.round, model: result.sha256 });
-    if (!exit) return new Promise<number>(() => {}); // it goes on answering those who come late
+/** Resolves when the run is over and may end, or when a person ends it. @throws why the orchestrator has stopped */
+async function untilDone(orchestrator: Orchestrator, { exit }: OrchestrateOptions, interrupted: AbortSignal, log: Log): Promise<number> {
+  const interruption = new Promise<number>((resolve) => interrupted.addEventListener("abort", () => resolve(INTERRUPTED), { once: true }));
+  const finished = orchestrator.finished.then(async ({ sha256: model }) => {
+    log("info", "finished", { round: orchestrator.state.round, model });
+    if (!exit) return orchestrator.stopped.then((reason) => Promise.reject(reason)); // it goes on answering those who come late
     await new Promise((resolve) => setTimeout(resolve, LINGER_MS));
     return 0;
   });
-  return Promise.race([interrupted, finished]);
+  return Promise.race([interruption, finished]);
 }
 
 /** What people want of it: a line a round, and the model after each. */
 class Results {
   read: () => Orchestrator | undefined = () => undefined;
+  /** Tells clients at a broker, who then need not ask. */
+  announce: (kind: "opened" | "closed" | "done", round: number) => void = () => {};
   readonly #config: FederationConfig;
   readonly #state: string;
   readonly #log: Log;

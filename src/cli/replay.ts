@@ -6,9 +6,9 @@
 import { existsSync } from "node:fs";
 import { resolve as resolvePath } from "node:path";
 import { audit, type AuditedRound } from "../federation/audit.ts";
+import { sha256 } from "../federation/checksum.ts";
 import type { StoredEntry } from "../federation/entry.ts";
 import { readStore } from "../federation/store.ts";
-import { digest } from "../node/digest.ts";
 import { nodeDisk } from "../node/disk.ts";
 import { count } from "./format.ts";
 import type { Io } from "./program.ts";
@@ -25,14 +25,14 @@ export async function replay(state: string, { json }: ReplayOptions, io: Io): Pr
   const rounds: AuditedRound[] = [];
   let records = 0;
   try {
-    const { records: all } = await readStore(disk, { digest });
+    const { records: all } = await readStore(disk, { digest: sha256 });
     const entries = async function* (): AsyncGenerator<StoredEntry> {
       for await (const { entry } of all) {
         records += 1;
         yield entry;
       }
     };
-    for await (const round of audit(entries(), { digest })) {
+    for await (const round of audit(entries(), { digest: sha256 })) {
       rounds.push(round);
       if (json) io.stdout(`${JSON.stringify(round)}\n`);
     }

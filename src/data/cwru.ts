@@ -2,7 +2,7 @@
  * @module
  * Bearing faults of Case Western Reserve University's Bearing Data Center: a motor of 2 hp, its drive-end
  * bearing (SKF 6205-2RS JEM) with a pit in a ball, in the inner or in the outer ring (at 6 o'clock),
- * 7, 14 or 21 thousandths of an inch wide, at loads of 0, 1 and 2 hp. Each is one recording of about ten
+ * 7, 14 or 21 thousandths of an inch wide, at loads of 0, 1, 2 and 3 hp. Each is one recording of about ten
  * seconds: acceleration at the drive end, 12,000 samples a second, and the shaft's speed.
  *
  * One bearing of each fault ran at all loads. So a window of the same recording, or of another load,
@@ -13,11 +13,11 @@
  */
 import type { Windows } from "../signal/window.ts";
 import { readMat } from "./mat.ts";
-import { readBytes, type Source } from "./source.ts";
+import { isPresent, readBytes, type Source } from "./source.ts";
 
 export const RATE_HZ = 12_000;
-/** In hp; each stands for a factory. */
-export const LOADS = [0, 1, 2] as const;
+/** In hp; each stands for a factory. A user may have some of them. */
+export const LOADS = [0, 1, 2, 3] as const;
 export const FAULTS = ["ball", "inner", "outer"] as const;
 /** Of the pit, in thousandths of an inch. */
 export const WIDTHS = [7, 14, 21] as const;
@@ -40,7 +40,9 @@ export interface Recording {
 }
 
 export interface Cwru {
-  /** By load, fault, width, in the order of the constants: 27. */
+  /** Those that are there, ascending: two or more. */
+  readonly loads: readonly Load[];
+  /** By load, fault, width, in the order of the constants: nine a load. */
   readonly recordings: readonly Recording[];
   /** What was mended, a sentence each. */
   readonly notes: readonly string[];
@@ -48,36 +50,53 @@ export interface Cwru {
 
 /** The Data Center's numbers of the recordings, by fault, width and load. */
 const NUMBERS: Readonly<Record<Fault, Readonly<Record<Width, readonly number[]>>>> = {
-  ball: { 7: [118, 119, 120], 14: [185, 186, 187], 21: [222, 223, 224] },
-  inner: { 7: [105, 106, 107], 14: [169, 170, 171], 21: [209, 210, 211] },
-  outer: { 7: [130, 131, 132], 14: [197, 198, 199], 21: [234, 235, 236] },
+  ball: { 7: [118, 119, 120, 121], 14: [185, 186, 187, 188], 21: [222, 223, 224, 225] },
+  inner: { 7: [105, 106, 107, 108], 14: [169, 170, 171, 172], 21: [209, 210, 211, 212] },
+  outer: { 7: [130, 131, 132, 133], 14: [197, 198, 199, 200], 21: [234, 235, 236, 237] },
 };
 const NAMES: Readonly<Record<Fault, string>> = { ball: "B", inner: "IR", outer: "OR" };
 /** Nominal turns a minute by load, where a file does not state what was measured. */
-const NOMINAL_RPM: Readonly<Record<Load, number>> = { 0: 1797, 1: 1772, 2: 1750 };
+const NOMINAL_RPM: Readonly<Record<Load, number>> = { 0: 1797, 1: 1772, 2: 1750, 3: 1730 };
 /** Recordings at 12 kHz have about 122,000 samples; those at 48 kHz have 240,000 and more. */
 const SAMPLES = { least: 100_000, most: 150_000 };
 const REMEDY = 'the data are "12k Drive End Bearing Fault Data" of Case Western Reserve University\'s Bearing Data Center; download them and give their folder';
 
 /**
- * Read the 27 recordings: files named 118.mat as on the Data Center's pages, or load0/B007_118.mat.
- * @throws RangeError naming the file, for a missing file or variable, another rate, or a signal that stands still
+ * Read the nine recordings of every load that is there: files named 118.mat as on the Data Center's pages, or load0/B007_118.mat.
+ * @throws RangeError naming the file, for one that is missing where others of its load are there, for less than two loads,
+ * for a missing variable, another rate, or a signal that stands still
  */
 export async function readCwru(source: Source): Promise<Cwru> {
   const notes: string[] = [];
   const recordings: Recording[] = [];
+  const loads: Load[] = [];
   for (const load of LOADS) {
-    for (const fault of FAULTS) {
-      for (const width of WIDTHS) recordings.push(await readRecording(source, load, fault, width, notes));
-    }
+    const kinds = FAULTS.flatMap((fault) => WIDTHS.map((width) => ({ load, fault, width })));
+    if (!(await isPresent(source, kinds.flatMap(namesOf)))) continue;
+    loads.push(load);
+    for (const kind of kinds) recordings.push(await readRecording(source, kind, notes));
   }
-  return { recordings, notes };
+  if (loads.length < 2) {
+    const place = source.place ? ` in ${source.place}` : "";
+    throw new RangeError(`expected recordings at two loads or more (118.mat or load0/B007_118.mat and so on)${place}, got ${loads.length === 0 ? "none" : `those at ${loads[0]} hp`}; ${REMEDY}`);
+  }
+  return { loads, recordings, notes };
 }
 
-async function readRecording(source: Source, load: Load, fault: Fault, width: Width, notes: string[]): Promise<Recording> {
-  const number = NUMBERS[fault][width][load];
+type Kind = Pick<Recording, "load" | "fault" | "width">;
+const numberOf = ({ load, fault, width }: Kind): number => NUMBERS[fault][width][load];
+
+/** What the file of a recording may be called. */
+function namesOf(kind: Kind): string[] {
+  const { load, fault, width } = kind;
+  const number = numberOf(kind);
   const name = `${NAMES[fault]}${String(width).padStart(3, "0")}${fault === "outer" ? "@6" : ""}_${number}.mat`;
-  const { path, bytes } = await readBytes(source, [`load${load}/${name}`, name, `${number}.mat`], REMEDY);
+  return [`load${load}/${name}`, name, `${number}.mat`];
+}
+
+async function readRecording(source: Source, kind: Kind, notes: string[]): Promise<Recording> {
+  const number = numberOf(kind);
+  const { path, bytes } = await readBytes(source, namesOf(kind), REMEDY);
   // Some of these files hold a second recording, so the number chooses.
   const [signal, speed] = [`X${number}_DE_time`, `X${number}RPM`];
   const { arrays } = await readMat(bytes, path, (variable) => variable === signal || variable === speed);
@@ -90,10 +109,10 @@ async function readRecording(source: Source, load: Load, fault: Fault, width: Wi
   if (wrong >= 0) throw new RangeError(`${path}: sample ${wrong + 1} of "${signal}" expected a finite number, got ${values[wrong]}; get the file again`);
   if (values.every((value) => value === values[0])) throw new RangeError(`${path}: "${signal}" expected a signal that varies, got ${values[0]} throughout; get the file again`);
   const measured = arrays.get(speed)?.values[0];
-  if (measured === undefined) notes.push(`${path} does not state its speed; the nominal ${NOMINAL_RPM[load]} turns a minute of its load were taken.`);
-  const rpm = measured ?? NOMINAL_RPM[load];
+  if (measured === undefined) notes.push(`${path} does not state its speed; the nominal ${NOMINAL_RPM[kind.load]} turns a minute of its load were taken.`);
+  const rpm = measured ?? NOMINAL_RPM[kind.load];
   if (!(rpm > 1600 && rpm < 1900)) throw new RangeError(`${path}: "${speed}" expected 1600 to 1900 turns a minute, got ${rpm}; get the file again`);
-  return { load, fault, width, samples: Float32Array.from(values), shaftHz: rpm / 60 };
+  return { ...kind, samples: Float32Array.from(values), shaftHz: rpm / 60 };
 }
 
 export const classOf = ({ fault, width }: Pick<Recording, "fault" | "width">): number => FAULTS.indexOf(fault) * WIDTHS.length + WIDTHS.indexOf(width);

@@ -26,6 +26,7 @@ export interface EnergyRecord {
   readonly firstDay: number;
 }
 
+/** UCI writes "Reactive.Power" in the third heading, and some copies "CO2(CO2)". */
 const COLUMNS = [
   "date", "Usage_kWh", "Lagging_Current_Reactive_Power_kVarh", "Leading_Current_Reactive_Power_kVarh", "CO2(tCO2)",
   "Lagging_Current_Power_Factor", "Leading_Current_Power_Factor", "NSM", "WeekStatus", "Day_of_week", "Load_Type",
@@ -44,7 +45,8 @@ export async function readEnergy(source: Source): Promise<EnergyRecord> {
   const lines = text.split(/\r?\n/);
   while (lines.length > 0 && lines[lines.length - 1] === "") lines.pop();
   const header = lines[0]?.replace(/^\uFEFF/, "").split(",") ?? [];
-  const wrong = COLUMNS.findIndex((name, column) => header[column]?.replace("tCO2", "CO2") !== name.replace("tCO2", "CO2"));
+  const plain = (name: string | undefined) => name?.replace("tCO2", "CO2").replace(".", "_");
+  const wrong = COLUMNS.findIndex((name, column) => plain(header[column]) !== plain(name));
   if (wrong >= 0 || header.length !== COLUMNS.length) {
     throw new RangeError(`${path}:1: expected the columns ${COLUMNS.join(",")}, got ${JSON.stringify(lines[0] ?? "").slice(0, 200)}; is it the file of data set 851?`);
   }

@@ -62,8 +62,8 @@ export interface HydraulicFactory {
 }
 
 /**
- * Read profile.txt and the 17 sensors, from the flat folder that UCI ships (each sensor at its own
- * rate, averaged here to 1 Hz) or from subfolders raw_1hz and averaged_to_1hz that did so before.
+ * Read profile.txt and the 17 sensors, from the flat folder that UCI ships or from subfolders raw_1hz, raw_10hz, raw_100hz
+ * and averaged_to_1hz. A row is a cycle, at the sensor's own rate, which is averaged here to 1 Hz, or averaged before.
  * @throws RangeError naming file and line.
  */
 export async function readHydraulic(source: Source): Promise<Hydraulic> {
@@ -73,8 +73,8 @@ export async function readHydraulic(source: Source): Promise<Hydraulic> {
   const features = CHANNELS.length;
   const inputs = new Float32Array(count * STEPS * features);
   for (const [feature, { name, rateHz }] of CHANNELS.entries()) {
-    const { path, text } = await readText(source, [`${name}.txt`, `raw_1hz/${name}.txt`, `averaged_to_1hz/${name}.tsv`], REMEDY);
-    const rate = path.startsWith(name) ? rateHz : 1;
+    const { path, text } = await readText(source, [`${name}.txt`, `raw_${rateHz}hz/${name}.txt`, `averaged_to_1hz/${name}.tsv`], REMEDY);
+    const rate = columnsOf(text) === STEPS ? 1 : rateHz;
     const table = parseTable(text, path, STEPS * rate);
     if (table.rows !== count) {
       throw new RangeError(`${path}: expected ${count} rows, one a cycle of ${profile.path}, got ${table.rows}; get both files from one source`);
@@ -85,6 +85,9 @@ export async function readHydraulic(source: Source): Promise<Hydraulic> {
   const coolers = Float64Array.from({ length: count }, (_, row) => profile.values[row * PROFILE_COLUMNS]);
   return { windows: { inputs, targets, groups: blocks(profile), count, steps: STEPS, features }, coolers };
 }
+
+/** Of the first row. */
+const columnsOf = (text: string): number => (/\S[^\n]*/.exec(text)?.[0] ?? "").trim().split(/\s+/).length;
 
 function mean(values: Float64Array, from: number, count: number): number {
   let sum = 0;

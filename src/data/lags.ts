@@ -25,11 +25,12 @@ const HARMONICS = [1, 2, 3];
 /** Rows that every window looks back at the most, with the longest horizon of a day. */
 const REACH = 14 * DAY + 4;
 
-/** Public holidays of the Republic of Korea in 2018, substitute holidays and the day of local elections included. */
-const HOLIDAYS = new Set(
-  [[1, 1], [2, 15], [2, 16], [2, 17], [3, 1], [5, 5], [5, 7], [5, 22], [6, 6], [6, 13], [8, 15], [9, 23], [9, 24], [9, 25], [9, 26], [10, 3], [10, 9], [12, 25]]
+/** Public holidays of the Republic of Korea in 2018, substitute holidays and the day of local elections included, and the New Year's Day that follows. */
+const HOLIDAYS = new Set([
+  ...[[1, 1], [2, 15], [2, 16], [2, 17], [3, 1], [5, 5], [5, 7], [5, 22], [6, 6], [6, 13], [8, 15], [9, 23], [9, 24], [9, 25], [9, 26], [10, 3], [10, 9], [12, 25]]
     .map(([month, day]) => dayNumber(2018, month, day)),
-);
+  dayNumber(2019, 1, 1),
+]);
 
 export interface LagOptions {
   /** Quarter hours from now to the target, 1 to a day. */

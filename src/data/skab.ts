@@ -5,12 +5,12 @@
  * operation; then somebody closes a valve, unbalances the rotor or draws air in, and later undoes it.
  *
  * A file has a heading and semicolons: time, eight sensors, whether the row is anomalous, whether the
- * state changes there. Rows are not quite a second apart (one second in twenty is missing); models
+ * state changes there, which is not read. Columns are found by their names. Rows are not quite a second apart (one second in twenty is missing); models
  * take them as steps, and longer gaps are counted.
  */
-import { readText, type Source } from "./source.ts";
+import { isPresent, readText, type Source } from "./source.ts";
 
-/** Columns of a row in this order, by the file's heading. */
+/** Columns of a row in this order, wherever they stand in the file. */
 export const CHANNELS = [
   { name: "Accelerometer1RMS", unit: "g" },
   { name: "Accelerometer2RMS", unit: "g" },
@@ -28,8 +28,7 @@ const GROUPS = [
   { group: "valve2", first: 0, files: 4 },
   { group: "other", first: 1, files: 14 },
 ] as const;
-const HEADING = ["datetime", ...CHANNELS.map(({ name }) => name), "anomaly", "changepoint"].join(";");
-const COLUMNS = CHANNELS.length + 3;
+const NEEDED = ["datetime", ...CHANNELS.map(({ name }) => name), "anomaly"];
 /** Seconds between two rows that are worth telling: a missing row is the rule, five in a row are not. */
 const GAP_S = 5;
 const REMEDY = 'the data are "SKAB" at github.com/waico/SKAB; give the folder that holds valve1 and other';
@@ -55,8 +54,7 @@ export async function readSkab(source: Source): Promise<Experiment[]> {
   for (const { group, first, files } of GROUPS) {
     for (let file = first; file < first + files; file++) {
       const name = `${group}/${file}.csv`;
-      const present = (await source(name)) ?? (await source(`${name}.gz`));
-      if (!present) continue;
+      if (!(await isPresent(source, [name]))) continue;
       const { path, text } = await readText(source, [name], REMEDY);
       experiments.push({ id: `${group}-${file}`, ...parseExperiment(text, path) });
     }
@@ -69,9 +67,13 @@ export async function readSkab(source: Source): Promise<Experiment[]> {
 
 function parseExperiment(text: string, path: string): Omit<Experiment, "id"> {
   const lines = text.split(/\r?\n/);
-  if (lines[0].replace(/^\uFEFF/, "") !== HEADING) {
-    throw new RangeError(`${path}:1: expected the heading ${HEADING}, got ${JSON.stringify(lines[0].slice(0, 80))}; ${REMEDY}`);
+  const heading = lines[0].replace(/^\uFEFF/, "").split(";");
+  const wrong = NEEDED.find((name) => heading.filter((other) => other === name).length !== 1);
+  if (wrong !== undefined) {
+    throw new RangeError(`${path}:1: expected one column "${wrong}" in a heading ${NEEDED.join(";")};changepoint, got ${JSON.stringify(lines[0].slice(0, 200))}; ${REMEDY}`);
   }
+  const [time, label] = ["datetime", "anomaly"].map((name) => heading.indexOf(name));
+  const sensors = CHANNELS.map(({ name }) => heading.indexOf(name));
   const filled = [...lines.keys()].slice(1).filter((at) => lines[at] !== "");
   if (filled.length === 0) throw new RangeError(`${path}: the file has no rows; get it again`);
   const values = new Float32Array(filled.length * CHANNELS.length);
@@ -81,15 +83,15 @@ function parseExperiment(text: string, path: string): Omit<Experiment, "id"> {
   filled.forEach((at, row) => {
     const place = `${path}:${at + 1}`;
     const cells = lines[at].split(";");
-    if (cells.length !== COLUMNS) throw new RangeError(`${place}: expected ${COLUMNS} columns, got ${cells.length}; get the file again`);
-    const seconds = parseTime(cells[0], place);
-    if (!(seconds > before)) throw new RangeError(`${place}: time expected to be later than in the row before, got ${cells[0]}; sort the rows, or remove the doubled one`);
+    if (cells.length !== heading.length) throw new RangeError(`${place}: expected ${heading.length} columns, got ${cells.length}; get the file again`);
+    const seconds = parseTime(cells[time], place);
+    if (!(seconds > before)) throw new RangeError(`${place}: time expected to be later than in the row before, got ${cells[time]}; sort the rows, or remove the doubled one`);
     if (row > 0 && seconds - before > GAP_S) gaps++;
     before = seconds;
-    CHANNELS.forEach(({ name }, channel) => (values[row * CHANNELS.length + channel] = parseNumber(cells[channel + 1], place, name)));
-    const label = parseNumber(cells[COLUMNS - 2], place, "anomaly");
-    if (label !== 0 && label !== 1) throw new RangeError(`${place}: "anomaly" expected 0 or 1, got ${cells[COLUMNS - 2]}; get the file again`);
-    anomalous[row] = label;
+    CHANNELS.forEach(({ name }, channel) => (values[row * CHANNELS.length + channel] = parseNumber(cells[sensors[channel]], place, name)));
+    const truth = parseNumber(cells[label], place, "anomaly");
+    if (truth !== 0 && truth !== 1) throw new RangeError(`${place}: "anomaly" expected 0 or 1, got ${cells[label]}; get the file again`);
+    anomalous[row] = truth;
   });
   return { rows: filled.length, values, anomalous, gaps };
 }

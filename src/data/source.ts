@@ -44,6 +44,12 @@ export async function readBytes(source: Source, paths: readonly string[], remedy
   throw new RangeError(`${paths.join(" or ")}: no such file${place}, with or without .gz; ${remedy}`);
 }
 
+/** Whether one of the files exists, by itself or with ".gz" appended. */
+export async function isPresent(source: Source, paths: readonly string[]): Promise<boolean> {
+  for (const path of paths.flatMap((path) => [path, `${path}.gz`])) if (await source(path)) return true;
+  return false;
+}
+
 /** As readBytes, decoded as UTF-8. */
 export async function readText(source: Source, paths: readonly string[], remedy: string): Promise<SourceText> {
   const { path, bytes } = await readBytes(source, paths, remedy);

@@ -7,8 +7,11 @@
  * d00.dat is the normal run, 500 rows, and lies on its side: a row a variable. A fault's training run
  * takes 25 h and the fault comes after the first; its file begins there, so all of its 480 rows are of
  * the faulty plant (the steps of faults 4, 5 and 7 are in the first row).
+ *
+ * The archive has a second run of each, by other random numbers, on which the literature judges: d00_te.dat to
+ * d21_te.dat, 48 h in 960 rows that stand upright. There a fault comes after 8 h, so 160 rows are of the plant before it.
  */
-import { readText, type Source } from "./source.ts";
+import { isPresent, readText, type Source } from "./source.ts";
 import { parseTable } from "./table.ts";
 
 /** 41 measurements and 11 manipulated variables, by the numbers of Downs & Vogel. */
@@ -21,7 +24,11 @@ export const FAULTS: readonly number[] = Array.from({ length: 21 }, (_, index) =
 export const HIDDEN: readonly number[] = [3, 9, 15];
 /** Minutes from row to row. */
 export const STEP_MINUTES = 3;
+/** Rows of a test run, and those of them before its fault. */
+export const TEST_ROWS = 960;
+export const ONSET = 160;
 const REMEDY = "the data are d00.dat to d21.dat of the Tennessee Eastman archive at web.mit.edu/braatzgroup; give their folder";
+const TEST_REMEDY = "other test runs of the Tennessee Eastman archive are there; give all of d00_te.dat to d21_te.dat, or none";
 
 export interface Run {
   readonly rows: number;
@@ -29,19 +36,24 @@ export interface Run {
   readonly values: Float32Array;
 }
 
-export interface Tep {
+export interface Runs {
   readonly normal: Run;
   /** By FAULTS. */
   readonly faults: readonly Run[];
 }
 
+export interface Tep extends Runs {
+  /** Of 960 rows each, in the faults' the fault from row 161 on. Absent where none of their files is there. */
+  readonly tests?: Runs;
+}
+
 /**
- * Read the normal run and the 21 faults.
- * @throws RangeError naming file and line; for a normal run with a variable that never changes.
+ * Read the normal run and the 21 faults, and the test runs where they are there.
+ * @throws RangeError naming file and line; for a normal run with a variable that never changes; for a test run that is missing among others.
  */
 export async function readTep(source: Source): Promise<Tep> {
   const read = async (number: number) => {
-    const { path, text } = await readText(source, [`d${String(number).padStart(2, "0")}.dat`], REMEDY);
+    const { path, text } = await readText(source, [nameOf(number)], REMEDY);
     return { path, run: number === 0 && cells(text) !== CHANNELS.length ? parseLying(text, path) : parseUpright(text, path) };
   };
   const { path, run: normal } = await read(0);
@@ -52,7 +64,20 @@ export async function readTep(source: Source): Promise<Tep> {
   });
   const faults: Run[] = [];
   for (const fault of FAULTS) faults.push((await read(fault)).run);
-  return { normal, faults };
+  const tests = [0, ...FAULTS].map((number) => nameOf(number, "_te"));
+  if (!(await isPresent(source, tests))) return { normal, faults };
+  const runs: Run[] = [];
+  for (const name of tests) runs.push(await readTest(source, name));
+  return { normal, faults, tests: { normal: runs[0], faults: runs.slice(1) } };
+}
+
+const nameOf = (number: number, suffix = ""): string => `d${String(number).padStart(2, "0")}${suffix}.dat`;
+
+async function readTest(source: Source, name: string): Promise<Run> {
+  const { path, text } = await readText(source, [name], TEST_REMEDY);
+  const run = parseUpright(text, path);
+  if (run.rows !== TEST_ROWS) throw new RangeError(`${path}: expected ${TEST_ROWS} rows, 48 h of ${STEP_MINUTES} minutes each, got ${run.rows}; get the file again`);
+  return run;
 }
 
 /** Cells of the first row that has any. */

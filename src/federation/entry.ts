@@ -9,7 +9,11 @@
  * Entries carry the numbers that they are about: `opened` the parameters (of a first attempt), `update`
  * the change, `contribution` the figures. So each round can be recomputed from its own entries.
  */
+import type { Entry as StoredEntry } from "./journal.ts";
 import type { Member } from "./message.ts";
+
+/** As a store keeps it: small fields, and the bytes of the numbers. */
+export type { StoredEntry };
 
 /** The open round has these parameters, and these clients are invited. The first attempt has the parameters as numbers. */
 export interface Opened {
@@ -75,13 +79,6 @@ export interface Enrolled {
 }
 
 export type Entry = Opened | Updated | Contributed | Merged | Closed | Enrolled;
-
-/** An entry as a store keeps it: small fields, and the bytes of the numbers. */
-export interface StoredEntry {
-  readonly kind: string;
-  readonly fields: Readonly<Record<string, unknown>>;
-  readonly numbers: Uint8Array;
-}
 
 const NOTHING = new Uint8Array(0);
 

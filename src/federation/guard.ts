@@ -136,7 +136,8 @@ class Gate {
     // Meanwhile the same request may have been verified beside this one, or the roster may have changed.
     const late = rosterNow().hash === roster.hash ? this.#sessions.accept(id, session, roster.hash, sequence) : "session";
     if (late) return this.#refuse(late, envelope, true);
-    if (claims(body) !== id) return this.#refuse("sender", envelope, true);
+    // An aggregator speaks for its members, too.
+    if (claims(body) !== id && standing.member.role !== "aggregator") return this.#refuse("sender", envelope, true);
 
     const reply = await this.#handle(body, signal, id);
     // A reply may take as long as a round; who was revoked in the meantime is not told anything.

@@ -330,7 +330,7 @@ async function findWitness(reader: Reader, offset: number, sequence: number, seg
 }
 
 /** Reads a file forward, a piece at a time. */
-class Reader {
+export class Reader {
   readonly path: string;
   readonly size: number;
   readonly #disk: Disk;

@@ -20,6 +20,7 @@ import { checkClientId, checkFingerprint, checkTask, decode, encode, FrameError,
 import type { Merge } from "./merge.ts";
 import { step, type Effect, type Envelope, type Event, type ReplyOrder } from "./orchestration.ts";
 import { apply, begin, restarted, wakeAtMs, type Policy, type State } from "./state.ts";
+import type { Opened, Store } from "./store.ts";
 import type { ServerOptimizer } from "./strategy.ts";
 
 export type { Merge };
@@ -82,20 +83,6 @@ export interface Answer {
   readonly bytesOut: number;
 }
 
-/** What survives: as federation/store.ts has it. */
-export interface Store {
-  readonly epoch: number;
-  append(entries: readonly StoredEntry[]): Promise<void>;
-  snapshot(entry: StoredEntry): Promise<void>;
-}
-
-/** A store and what is in it. */
-export interface Opened {
-  readonly store: Store;
-  readonly snapshot: StoredEntry | undefined;
-  readonly entries: AsyncIterable<StoredEntry>;
-}
-
 export interface ClientReport {
   readonly id: string;
   readonly samples: number;
@@ -145,6 +132,8 @@ const NOTHING = new Uint8Array(0);
 export class Orchestrator {
   /** Resolves when the parameters of the last round are evaluated; rejects when the run fails. */
   readonly finished: Promise<Result>;
+  /** Resolves when nothing is answered any more, with the reason: the store failed, or stop was called. */
+  readonly stopped: Promise<Error>;
   readonly #history: RoundReport[] = [];
   readonly #options: OrchestratorOptions;
   readonly #clock: Clock;
@@ -173,6 +162,7 @@ export class Orchestrator {
   #cancelTimer = () => {};
   #ready: Promise<void>;
   #resolve!: (result: Result) => void;
+  #tellStopped!: (reason: Error) => void;
   #reject!: (error: unknown) => void;
 
   constructor(options: OrchestratorOptions) {
@@ -188,6 +178,7 @@ export class Orchestrator {
       this.#resolve = resolve;
       this.#reject = reject;
     });
+    this.stopped = new Promise((resolve) => (this.#tellStopped = resolve));
     this.finished.catch(() => {}); // a failure also reaches every client; not to wait for this promise is no second error
     this.#ready = this.#store ? Promise.resolve() : this.#begin();
   }
@@ -196,7 +187,7 @@ export class Orchestrator {
    * An orchestrator that writes down what is true before it tells anybody, and begins where the store ends.
    * @throws RangeError when the store is of another federation, or what is in it does not lead to the hashes that are in it
    */
-  static async open(options: OrchestratorOptions, { store, snapshot, entries }: Opened): Promise<Orchestrator> {
+  static async open(options: OrchestratorOptions, { store, snapshot, entries }: Pick<Opened, "store" | "snapshot" | "entries">): Promise<Orchestrator> {
     const orchestrator = new Orchestrator(Object.assign({ ...options }, { [STORE]: store }));
     await orchestrator.#recover(snapshot, entries);
     await orchestrator.#begin();
@@ -232,6 +223,7 @@ export class Orchestrator {
     for (const { reject } of this.#tickets.values()) reject(reason);
     this.#tickets.clear();
     this.#reject(reason);
+    this.#tellStopped(reason);
   }
 
   /**

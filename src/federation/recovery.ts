@@ -5,7 +5,7 @@
 import type { Digest } from "./clock.ts";
 import type { Disk } from "./disk.ts";
 import {
-  BLOCK_BYTES, DamageError, decodeEntry, decodeSnapshot, GENESIS, readJournal, readSegmentHeader, segmentFirst, segmentName,
+  BLOCK_BYTES, DamageError, decodeEntry, decodeSnapshot, GENESIS, HEADER_BYTES, readJournal, readSegmentHeader, Reader, segmentFirst, segmentName,
   type Entry, type JournalRecord, type Place, type SegmentHeader,
 } from "./journal.ts";
 
@@ -31,10 +31,6 @@ interface Folder {
 }
 
 export interface Recovered extends Folder {
-  /** The segments with what came after the newest snapshot. */
-  readonly needed: readonly string[];
-  /** The newest snapshot knows the records up to this one; 0: there is none. */
-  readonly since: number;
   /** The last record before the torn tail. */
   readonly sequence: number;
   readonly hash: string;
@@ -43,6 +39,8 @@ export interface Recovered extends Folder {
    * nobody has pulled the plug yet.
    */
   readonly unproven: { readonly first: number; readonly chain: string; readonly from: number; readonly to: number } | undefined;
+  /** Where the bodies of the entries after the snapshot are. */
+  readonly bodies: readonly { readonly segment: string; readonly offset: number; readonly length: number; readonly fieldsBytes: number }[];
 }
 
 /** An entry with its place in the audit trail. */
@@ -73,33 +71,37 @@ export async function recover(disk: Disk, digest: Digest): Promise<Recovered> {
   const folder = await look(disk, digest);
   const { segments, last, snapshots } = folder;
   const since = snapshots[0]?.sequence ?? 0;
-  if (!last) return { ...folder, needed: [], since, sequence: 0, hash: GENESIS, unproven: undefined };
+  if (!last) return { ...folder, sequence: 0, hash: GENESIS, unproven: undefined, bodies: [] };
   const start = segments.findLastIndex((name) => segmentFirst(name)! <= since + 1);
   if (start < 0) throw new DamageError(segments[0], 0, since + 1, "the journal begins behind this record, and no snapshot has what it said");
 
-  const needed = segments.slice(start);
   const durable = Math.max(last.synced, since);
   let [sequence, hash, to] = [last.first - 1, last.chain, BLOCK_BYTES];
+  const bodies = [];
   let tail: { sequence: number; previous: string; offset: number }[] = [];
-  for await (const record of follow(disk, needed, snapshots, digest)) {
-    if (record.segment !== segments.at(-1)) continue;
+  for await (const record of follow(disk, segments.slice(start), snapshots, digest)) {
+    const { segment, offset, fieldsBytes, body } = record;
+    if (record.sequence > since && body.length > 0) bodies.push({ segment, offset: offset + HEADER_BYTES, length: body.length, fieldsBytes });
+    if (segment !== segments.at(-1)) continue;
     ({ sequence, hash } = record);
-    to = record.offset + record.length;
+    to = offset + record.length;
     const proven = Math.max(durable, record.synced);
     if (tail.length > 0 && tail[0].sequence <= proven) tail = tail.filter((one) => one.sequence > proven);
-    if (sequence > proven) tail.push({ sequence, previous: record.previous, offset: record.offset });
+    if (sequence > proven) tail.push({ sequence, previous: record.previous, offset });
   }
   const [first] = tail;
   const unproven = first && { first: first.sequence, chain: first.previous, from: first.offset, to };
-  return { ...folder, needed, since, sequence, hash, unproven };
+  return { ...folder, sequence, hash, unproven, bodies };
 }
 
-/** What came after the newest snapshot, as far as it was recovered. */
-export async function* entriesOf(disk: Disk, segments: readonly string[], { since, sequence, snapshots }: Recovered, digest: Digest): AsyncGenerator<Entry, void> {
-  if (sequence === since) return;
-  for await (const record of follow(disk, segments, snapshots, digest)) {
-    if (record.sequence > since && record.body.length > 0) yield decodeEntry(record);
-    if (record.sequence === sequence) return;
+/** What came after the newest snapshot; recover() has checked it. The unproven part has moved to the segment that was begun since. */
+export async function* entriesOf(disk: Disk, { segments, unproven, bodies }: Recovered, begun: string): AsyncGenerator<Entry, void> {
+  let reader: Reader | undefined;
+  for (const { segment, offset, length, fieldsBytes } of bodies) {
+    const moved = unproven && segment === segments.at(-1) && offset > unproven.from ? BLOCK_BYTES - unproven.from : undefined;
+    const path = moved === undefined ? segment : begun;
+    if (reader?.path !== path) reader = await Reader.open(disk, path);
+    yield decodeEntry({ body: await reader.at(offset + (moved ?? 0), length), fieldsBytes });
   }
 }
 

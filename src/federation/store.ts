@@ -25,6 +25,8 @@ export interface StoreOptions {
   readonly digest: Digest;
   /** Segments to keep for replay, beside those that recovery needs; all unless given. */
   readonly keepSegments?: number;
+  /** The epoch is greater than this: the last of a journal that this folder was restored from. */
+  readonly above?: number;
   /** Unpredictable bytes for a new journal, so that no client can send numbers that look like its records; zeros unless given. */
   readonly random?: (bytes: number) => Uint8Array;
 }
@@ -68,18 +70,17 @@ const NOTHING: Uint8Array = new Uint8Array(0);
  * @throws DamageError when something that was durable is not what was written; nothing was changed then
  */
 export async function openStore(disk: Disk, options: StoreOptions): Promise<Opened> {
-  const { digest, keepSegments = Infinity, random } = options;
+  const { digest, keepSegments = Infinity, above = 0, random } = options;
   if (!(keepSegments >= 0)) throw new RangeError(`"keepSegments" expected number >= 0, got ${keepSegments}`);
   try {
     const recovered = await recover(disk, digest);
-    const { segments, last, needed, snapshots, unproven, warnings } = recovered;
-    const journal = new Journal(disk, digest, (last?.epoch ?? 0) + 1, last?.salt ?? random?.(SALT_BYTES) ?? new Uint8Array(SALT_BYTES), recovered);
+    const { segments, last, snapshots, unproven, warnings } = recovered;
+    const journal = new Journal(disk, digest, Math.max(last?.epoch ?? 0, above) + 1, last?.salt ?? random?.(SALT_BYTES) ?? new Uint8Array(SALT_BYTES), recovered);
     // A copy, since after an fsync that failed the unproven may be in memory alone, and no later fsync would write it.
     const copy = unproven ? await disk.readAt(segments.at(-1)!, unproven.from, unproven.to - unproven.from) : NOTHING;
     await journal.begin({ first: unproven?.first ?? recovered.sequence + 1, chain: unproven?.chain ?? recovered.hash, snapshot: last?.snapshot ?? 0 }, copy);
     const store = new JournalStore(journal, recovered, keepSegments);
-    const entries = entriesOf(disk, [...new Set([...needed, journal.segment])], recovered, digest);
-    return { store, snapshot: snapshots[0]?.entry, entries, warnings };
+    return { store, snapshot: snapshots[0]?.entry, entries: entriesOf(disk, recovered, journal.segment), warnings };
   } catch (error) {
     await disk.close();
     throw error;

@@ -6,7 +6,7 @@
  * know one kind of fault (skew).
  */
 import { standardised } from "../data/augmentation.ts";
-import { CLASSES, classOf, FAULTS, LOADS, RATE_HZ, readCwru, recordingWindows, type Cwru, type Recording } from "../data/cwru.ts";
+import { CLASSES, classOf, FAULTS, RATE_HZ, readCwru, recordingWindows, type Cwru, type Recording } from "../data/cwru.ts";
 import { adam, type Training } from "../model/trainer.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import type { Windows } from "../signal/window.ts";
@@ -27,10 +27,16 @@ const BANDS = 64;
 const SKEW_ROUNDS = 160;
 const NO_NORMAL = "The recording without fault is left out: its sampling rate is disputed, and a model could tell it by that alone.";
 
+/** A factory and the recordings that it has. */
+interface Part {
+  readonly id: string;
+  readonly where: (recording: Recording) => boolean;
+}
+
 /** How a case of one split in time is made. */
 interface Split {
-  readonly name: string;
-  readonly factories: readonly { readonly id: string; readonly where: (recording: Recording) => boolean }[];
+  readonly name: (loads: Cwru["loads"]) => string;
+  readonly factories: (loads: Cwru["loads"]) => readonly Part[];
   readonly ways: readonly Exclude<Way, "rule">[];
   readonly judgedOn: "own" | "all";
   readonly spec: ModelSpec;
@@ -38,22 +44,23 @@ interface Split {
   training(round: number, factories: readonly TaskFactory[]): Training;
 }
 
-const byLoad = LOADS.map((load) => ({ id: `load-${load}`, where: (recording: Recording) => recording.load === load }));
+const byLoad = (loads: Cwru["loads"]): Part[] => loads.map((load) => ({ id: `load-${load}`, where: (recording) => recording.load === load }));
+const COUNTS: Readonly<Record<number, string>> = { 2: "two", 3: "three", 4: "four" };
 const ordinary = (rounds: number) => (round: number): Training =>
   ({ epochs: 1, batch: 32, learningRate: halfCosine(2e-3, 0, round, rounds), optimizer: adam, clipNorm: 5, loss: {} });
 
 const SPLITS: Readonly<Record<"time" | "federated" | "skew", Split>> = {
   time: {
-    name: "first part to last part", factories: byLoad, ways: ["centralised"], judgedOn: "own",
+    name: () => "first part to last part", factories: byLoad, ways: ["centralised"], judgedOn: "own",
     spec: convolutional("batch", CLASSES), rounds: 8, training: ordinary(8),
   },
   federated: {
-    name: "three loads", factories: byLoad, ways: ["solo", "federated", "centralised"], judgedOn: "own",
+    name: (loads) => `${COUNTS[loads.length]} loads`, factories: byLoad, ways: ["solo", "federated", "centralised"], judgedOn: "own",
     spec: convolutional("batch", CLASSES), rounds: 8, training: ordinary(8),
   },
   // Many rounds of two small steps: the factories' models have no time to forget each other's classes.
   skew: {
-    name: "one fault a factory", factories: FAULTS.map((fault) => ({ id: fault, where: (recording) => recording.fault === fault })),
+    name: () => "one fault a factory", factories: () => FAULTS.map((fault) => ({ id: fault, where: (recording) => recording.fault === fault })),
     ways: ["solo", "federated", "centralised"], judgedOn: "all",
     spec: convolutional("layer", CLASSES), rounds: SKEW_ROUNDS,
     training: (round, factories) => {
@@ -64,15 +71,17 @@ const SPLITS: Readonly<Record<"time" | "federated" | "skew", Split>> = {
 };
 
 function splitCase(cwru: Cwru, split: Split): StudyCase {
-  const { name, ways, judgedOn, spec, rounds } = split;
+  const { ways, judgedOn, spec, rounds } = split;
+  const name = split.name(cwru.loads);
+  const parts = split.factories(cwru.loads);
   return {
     name,
     async run({ seed, pool, build, signal, runOnnx, progress }: CaseContext): Promise<CaseResult> {
       const figures = (predictions: Float32Array, windows: Windows) => ({ ...classFigures(predictions, windows) });
       const common = { case: name, ways, judgedOn, seed, pool, build, signal, figures, intervals: recordingIntervals };
-      const raw = split.factories.map(({ id, where }): TaskFactory => ({ id, ...partsOf(cwru, where, standardised) }));
+      const raw = parts.map(({ id, where }): TaskFactory => ({ id, ...partsOf(cwru, where, standardised) }));
       const network = await networkScores({ ...common, model: "CNN", factories: raw, spec, rounds, training: (round) => split.training(round, raw), progress });
-      const powers = split.factories.map(({ id, where }): TaskFactory => ({ id, ...partsOf(cwru, where, (windows) => bandPowers(windows, RATE_HZ, BANDS)) }));
+      const powers = parts.map(({ id, where }): TaskFactory => ({ id, ...partsOf(cwru, where, (windows) => bandPowers(windows, RATE_HZ, BANDS)) }));
       const closed = await linearScores({ ...common, model: "FFT + linear", factories: powers, spec: linear(BANDS, CLASSES) });
       // Where all are judged on all classes, each factory's own model is judged on them, and there is no score of these models together.
       const told = ({ way, factory }: Score) => (ways as readonly Way[]).includes(way) && !(judgedOn === "all" && way === "solo" && factory === ALL);

@@ -1,7 +1,7 @@
 /**
  * @module
- * How much of a bearing's life is over, on bearings that ran until they failed (PRONOSTIA): six cases, each
- * bearing held out in turn, the other five a factory each.
+ * How much of a bearing's life is over, on bearings that ran until they failed (PRONOSTIA): a case for each
+ * bearing that is there, held out in turn, the others a factory each.
  *
  *     (hours, log (hours + 0.1), Δ log power 5 to 12.8 kHz, horizontal and vertical) ─ dense ─ life fraction
  *
@@ -10,7 +10,7 @@
  * tells which of how many snapshots this is: the archives have equally many of each life, so their index is the answer, and so, nearly,
  * are cumulative sums and anything recurrent over snapshots. Elapsed time is what a plant has, too; it is an input and, alone, what to compare with.
  */
-import { BEARINGS, RATE_HZ, readPronostia, SAMPLES, type Life } from "../data/pronostia.ts";
+import { livesOf, RATE_HZ, SAMPLES, type Life } from "../data/pronostia.ts";
 import { log } from "../kernels/elementary.ts";
 import { parseSpec, type ModelSpec } from "../model/spec.ts";
 import type { Training } from "../model/trainer.ts";
@@ -28,6 +28,8 @@ export const COLUMNS = 4;
 const TIME_COLUMNS = 2;
 /** One step of plain gradient descent each, so that the federated model is the centralised one but for rounding and dropout: two already pull the bearings apart. */
 export const ROUNDS = 600;
+/** At least; more where there are more rows to be one step. Dropout depends on it. */
+const BATCH = 400;
 const LAMBDA = 1e-2;
 /** Of life, the least that is read from a prediction where it divides. */
 const LEAST_FRACTION = 0.05;
@@ -48,9 +50,9 @@ export const bearingLife: Study = {
     { model: "network", way: "federated", measure: "mae", over: "worst", must: 0.25 },
   ],
   async cases({ source }) {
-    const lives = await readPronostia(source);
-    const rows = lives.map(lifeRows);
-    return BEARINGS.map((bearing, heldOut) => lifeCase(bearing, heldOut, rows));
+    const lives: NamedRows[] = [];
+    for await (const life of livesOf(source)) lives.push({ bearing: life.bearing, rows: lifeRows(life, lives.length) });
+    return lives.map((_, heldOut) => lifeCase(heldOut, lives));
   },
 };
 
@@ -58,6 +60,12 @@ export const bearingLife: Study = {
 export interface LifeRows extends Windows {
   /** (K) */
   readonly hours: Float64Array;
+}
+
+/** Of one bearing. */
+interface NamedRows {
+  readonly bearing: string;
+  readonly rows: LifeRows;
 }
 
 export function lifeRows({ hours, lifeHours, snapshots }: Life, group: number): LifeRows {
@@ -75,24 +83,28 @@ export const network = (features: number): ModelSpec => parseSpec({
   layers: [{ type: "flatten" }, { type: "dense", units: 32, activation: "relu" }, { type: "dropout", rate: 0.2 }],
   head: { type: "regress", unit: "life" },
 });
+/** At most so many rows of each life train, evenly spaced, so that each life counts the same; all of them are judged. */
+const TRAINING_ROWS = 80;
+
 /** Absolute error but for the last hundredths, whose gradient is a fiftieth: one life that is three times as long must not bend all others. */
-export const training = (round: number): Training => ({
-  epochs: 1, batch: 400, learningRate: halfCosine(10, 0.1, round, ROUNDS), optimizer: { type: "sgd", momentum: 0, weightDecay: 0 }, clipNorm: 1, loss: { huberDelta: 0.02 },
+export const training = (round: number, rows: number): Training => ({
+  epochs: 1, batch: Math.max(BATCH, rows), learningRate: halfCosine(10, 0.1, round, ROUNDS), optimizer: { type: "sgd", momentum: 0, weightDecay: 0 }, clipNorm: 1, loss: { huberDelta: 0.02 },
 });
 const linearSpec = (features: number): ModelSpec => parseSpec({ input: { steps: 1, features }, layers: [{ type: "flatten" }], head: { type: "regress", unit: "life" } });
 
-function lifeCase(bearing: string, heldOut: number, rows: readonly LifeRows[]): StudyCase {
+function lifeCase(heldOut: number, lives: readonly NamedRows[]): StudyCase {
+  const { bearing, rows: tested } = lives[heldOut];
   const name = `bearing ${bearing} held out`;
-  const tested = rows[heldOut];
   const figures = (predictions: Float32Array) => lifeFigures(predictions, tested);
   return {
     name,
     async run({ seed, pool, build, signal, progress }) {
-      const all = factoriesWithout(heldOut, rows, COLUMNS);
-      const time = factoriesWithout(heldOut, rows, TIME_COLUMNS);
-      const common = { case: name, seed, pool, build, signal, judgedOn: "all" as const, figures, rounds: ROUNDS };
-      const full = await networkScores({ ...common, model: "network", factories: all, spec: network(COLUMNS), training, progress: (share) => progress(share / 2, "network") });
-      const timed = await networkScores({ ...common, model: "network, time alone", ways: ["centralised"], factories: time, spec: network(TIME_COLUMNS), training, progress: (share) => progress((1 + share) / 2, "network, time alone") });
+      const all = factoriesWithout(heldOut, lives, COLUMNS);
+      const time = factoriesWithout(heldOut, lives, TIME_COLUMNS);
+      const count = all.reduce((sum, { train }) => sum + train.count, 0);
+      const common = { case: name, training: (round: number) => training(round, count), seed, pool, build, signal, judgedOn: "all" as const, figures, rounds: ROUNDS };
+      const full = await networkScores({ ...common, model: "network", factories: all, spec: network(COLUMNS), progress: (share) => progress(share / 2, "network") });
+      const timed = await networkScores({ ...common, model: "network, time alone", ways: ["centralised"], factories: time, spec: network(TIME_COLUMNS), progress: (share) => progress((1 + share) / 2, "network, time alone") });
       const fullLinear = await linearScores({ ...common, model: "linear", factories: all, spec: linearSpec(COLUMNS), lambdas: [LAMBDA] });
       const timedLinear = await linearScores({ ...common, model: "linear, time alone", factories: time, spec: linearSpec(TIME_COLUMNS), lambdas: [LAMBDA] });
       const half: Score = { case: name, model: "half", way: "rule", factory: ALL, samples: tested.count, figures: figures(new Float32Array(tested.count).fill(0.5)) };
@@ -104,12 +116,19 @@ function lifeCase(bearing: string, heldOut: number, rows: readonly LifeRows[]): 
   };
 }
 
-/** The other five bearings, a factory each; the held-out one's rows are the test windows of the first, and so of all together. */
-function factoriesWithout(heldOut: number, rows: readonly LifeRows[], columns: number): TaskFactory[] {
-  const none = columnsOf(selectWindows(rows[heldOut], []), columns);
-  return BEARINGS.map((bearing, index) => ({ id: `bearing-${bearing}`, train: columnsOf(rows[index], columns), validation: none, test: none }))
+/** The other bearings, a factory each; the held-out one's rows are the test windows of the first, and so of all together. */
+function factoriesWithout(heldOut: number, lives: readonly NamedRows[], columns: number): TaskFactory[] {
+  const test = columnsOf(lives[heldOut].rows, columns);
+  const none = selectWindows(test, []);
+  return lives.map(({ bearing, rows }) => ({ id: `bearing-${bearing}`, train: columnsOf(evenly(rows, TRAINING_ROWS), columns), validation: none, test: none }))
     .filter((_, index) => index !== heldOut)
-    .map((factory, index) => (index === 0 ? { ...factory, test: columnsOf(rows[heldOut], columns) } : factory));
+    .map((factory, index) => (index === 0 ? { ...factory, test } : factory));
+}
+
+/** At most so many rows, the first and the last among them. A whole life is known where it trains, so this tells nothing. */
+export function evenly(windows: Windows, most: number): Windows {
+  if (windows.count <= most) return windows;
+  return selectWindows(windows, Array.from({ length: most }, (_, at) => Math.round((at * (windows.count - 1)) / (most - 1))));
 }
 
 /** The first columns of rows. */

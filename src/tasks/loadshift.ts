@@ -1,13 +1,13 @@
 /**
  * @module
- * Bearings at a load the model was not trained at: six cases, from each load to each other one. A
- * convolutional network learns from varied windows of one load's recordings (data/augmentation.ts) and is
- * judged on the other's windows as it is, and adapted: with the statistics of its normalisation measured
- * again on those windows, without their labels (AdaBN; Li et al. 2016). Beside it the exact linear model of
- * logarithmic band powers, which all but saturates.
+ * Bearings at a load the model was not trained at: a case from each load to each other one, six of three
+ * loads and twelve of four. A convolutional network learns from varied windows of one load's recordings
+ * (data/augmentation.ts) and is judged on the other's windows as it is, and adapted: with the statistics of
+ * its normalisation measured again on those windows, without their labels (AdaBN; Li et al. 2016). Beside
+ * it the exact linear model of logarithmic band powers, which all but saturates.
  */
 import { standardised, variedWindows, type Variation } from "../data/augmentation.ts";
-import { CLASSES, classOf, LOADS, RATE_HZ, recordingWindows, type Cwru, type Load } from "../data/cwru.ts";
+import { CLASSES, classOf, RATE_HZ, recordingWindows, type Cwru, type Load } from "../data/cwru.ts";
 import { scale } from "../data/scaler.ts";
 import { random } from "../kernels/random.ts";
 import { initialParameters } from "../model/network.ts";
@@ -35,8 +35,8 @@ interface Trained {
   readonly statistics: Float32Array;
 }
 
-export function loadCases({ recordings }: Cwru): StudyCase[] {
-  // Two cases share what was trained at one load; whoever comes first trains it.
+export function loadCases({ loads, recordings }: Cwru): StudyCase[] {
+  // Cases share what was trained at one load; whoever comes first trains it.
   const trained = new Map<string, Promise<Trained>>();
   const trainedAt = (load: Load, context: CaseContext): Promise<Trained> => {
     const key = `${load} ${context.seed}`;
@@ -44,9 +44,9 @@ export function loadCases({ recordings }: Cwru): StudyCase[] {
     trained.set(key, found);
     return found;
   };
-  // One step up for each load, then one down: cases that run at the same time train at different loads.
-  return [1, 2].flatMap((step) => LOADS.map((from): StudyCase => {
-    const to = LOADS[(from + step) % LOADS.length];
+  // One step up for each load, then two: cases that run at the same time train at different loads.
+  return loads.slice(1).flatMap((_, step) => loads.map((from, index): StudyCase => {
+    const to = loads[(index + step + 1) % loads.length];
     const name = `load ${from} to ${to}`;
     return {
       name,

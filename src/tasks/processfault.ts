@@ -12,19 +12,18 @@
  */
 import { exactSums, momentsOfSums } from "../data/exact.ts";
 import { scale, scalerFromMoments, type Scaler } from "../data/scaler.ts";
-import { CHANNELS, FAULTS, HIDDEN, readTep, STEP_MINUTES, type Run, type Tep } from "../data/tep.ts";
+import { CHANNELS, FAULTS, HIDDEN, readTep, type Run, type Tep } from "../data/tep.ts";
 import { smoothedSquares } from "../model/chart.ts";
-import { detectionCounts, detectionMetrics } from "../model/detection.ts";
 import { covarianceOf, gramOf } from "../model/gram.ts";
-import { wilsonLower } from "../model/metrics.ts";
 import { canonicalVariates, columnsOf, principalComponents, project, type Projection } from "../model/projection.ts";
 import { parseSpec } from "../model/spec.ts";
 import { concatWindows, rowWindows, slidingWindows, type Windows } from "../signal/window.ts";
 import { residualsOf, trainAutoencoder, type AutoencoderOptions } from "./autoencoder.ts";
 import { deployLinear, linearParameters } from "./deployment.ts";
+import { alarmsIn, alarmsNotes, MEASURES, scoreOf, type Judged } from "./faultscore.ts";
 import { gatherSum } from "./gather.ts";
-import { monitorOf, scoresOf, type Charts, type Monitor } from "./monitor.ts";
-import { ALL, type CaseContext, type CaseResult, type Score, type Study, type Way } from "./study.ts";
+import { monitorOf, type Charts, type Monitor } from "./monitor.ts";
+import { ALL, type CaseContext, type CaseResult, type Study, type Way } from "./study.ts";
 
 const ORIGIN = "Downs & Vogel, A plant-wide industrial process control problem, 1993; data of Chiang, Russell & Braatz, Fault Detection and Diagnosis in Industrial Systems, 2001";
 const I = CHANNELS.length;
@@ -33,8 +32,6 @@ const FACTORIES = 5;
 const LAG = 2;
 /** Of all alarm charts together, in rows of normal operation. */
 const FALSE_ALARM_RATE = 0.01;
-/** Rows in a row over the limit before a fault is taken for found (Chiang, Russell & Braatz 2001). */
-const CONSECUTIVE = 6;
 
 /** The past as input and the future as target: all that its sums of products are asked for is their covariance. */
 const SPEC = parseSpec({
@@ -137,29 +134,11 @@ const network = (way: Way, context: CaseContext): Make => async (kept) => {
   return [await monitorOf("autoencoder + EWMA", kept.map(({ rows }) => rows), await chartsOf(kept), others, FALSE_ALARM_RATE)];
 };
 
-/** Alarms among rows of normal operation that neither the model nor its limits have seen. */
-interface FalseAlarms {
-  readonly alarms: number;
-  readonly rows: number;
-}
-
-interface Judged {
-  readonly way: Way;
-  readonly factory: string;
-  readonly monitor: Monitor;
-  readonly normal: FalseAlarms;
-}
-
-async function alarmsIn(monitor: Monitor, blocks: readonly Block[]): Promise<FalseAlarms> {
-  const scores = await Promise.all(blocks.map(({ rows }) => scoresOf(monitor, rows, rows.length / I)));
-  return { alarms: scores.reduce((sum, own) => sum + own.filter((score) => score > 1).length, 0), rows: scores.reduce((sum, own) => sum + own.length, 0) };
-}
-
 /** One model of all factories. Its false alarms are those of five others, each made without the factory that it is tried on. */
 async function together(way: Way, blocks: readonly Block[], make: Make): Promise<Judged[]> {
   const tried = await Promise.all(blocks.map(async (block) => {
     const monitors = await make(blocks.filter((other) => other !== block), [block]);
-    return Promise.all(monitors.map((monitor) => alarmsIn(monitor, [block])));
+    return Promise.all(monitors.map((monitor) => alarmsIn(monitor, [block.rows])));
   }));
   return (await make(blocks, [])).map((monitor, index) => {
     const own = tried.map((byMethod) => byMethod[index]);
@@ -174,7 +153,7 @@ async function alone(blocks: readonly Block[]): Promise<Judged[]> {
     const sums = parts.map((part) => part.sums).reduce((total, part) => total.map((value, at) => value + part[at]));
     const others = blocks.filter((other) => other !== own);
     const monitors = await linear(sums)(parts, []);
-    return Promise.all(monitors.map(async (monitor): Promise<Judged> => ({ way: "solo", factory: `factory-${index + 1}`, monitor, normal: await alarmsIn(monitor, others) })));
+    return Promise.all(monitors.map(async (monitor): Promise<Judged> => ({ way: "solo", factory: `factory-${index + 1}`, monitor, normal: await alarmsIn(monitor, others.map(({ rows }) => rows)) })));
   }));
   return judged.flat();
 }
@@ -188,6 +167,8 @@ function split(rows: Float32Array): Float32Array[] {
 
 interface Plant {
   readonly scaler: Scaler;
+  /** The normal test run, scaled; absent without test runs. */
+  readonly test?: Float32Array;
   readonly blocks: readonly Block[];
   readonly judged: readonly Judged[];
   /** Of all sums together. */
@@ -195,7 +176,7 @@ interface Plant {
   readonly bytes: number;
 }
 
-async function plantOf({ normal }: Tep, signal?: AbortSignal): Promise<Plant> {
+async function plantOf({ normal, tests }: Tep, signal?: AbortSignal): Promise<Plant> {
   const parts = split(normal.values).map((values) => rowWindows(values, I));
   const gather = (numbers: readonly Float64Array[]) => gatherSum(new Map(numbers.map((own, index) => [`factory-${index + 1}`, own])), SPEC, signal);
   // None of the linear methods depends on the scale; it is for the grid of the exact sums.
@@ -204,36 +185,14 @@ async function plantOf({ normal }: Tep, signal?: AbortSignal): Promise<Plant> {
   const blocks = parts.map((part) => blockOf(scale(part, scaler)));
   const products = await gather(blocks.map(({ sums }) => sums));
   const whole = gramOf(SPEC, concatWindows(blocks.map(({ rows }) => pairsOf(rows))));
+  const test = tests && scale(rowWindows(tests.normal.values, I), scaler);
   const judged = [await alone(blocks), await together("federated", blocks, linear(products.sum)), await together("centralised", blocks, linear(whole))];
-  return { scaler, blocks, judged: judged.flat(), sums: products.sum, bytes: columns.bytes + products.bytes };
+  return { scaler, test, blocks, judged: await withTest(judged.flat(), test), sums: products.sum, bytes: columns.bytes + products.bytes };
 }
 
-async function scoreOf(name: string, { way, factory, monitor, normal }: Judged, run: Run, scaler: Scaler): Promise<Score> {
-  const scores = await scoresOf(monitor, scale(rowWindows(run.values, I), scaler), run.rows);
-  const { samples, recall, delay } = detectionMetrics(detectionCounts(scores, new Uint8Array(run.rows).fill(1), { consecutive: CONSECUTIVE }));
-  const { alarms, rows } = normal;
-  return {
-    case: name, model: monitor.name, way, factory, samples,
-    figures: {
-      detection: recall,
-      falseAlarmRate: alarms / rows,
-      falseAlarmBound: monitor.falseAlarmBound,
-      ...(Number.isNaN(delay) ? {} : { delay: STEP_MINUTES * delay }),
-    },
-    intervals: { falseAlarmRate: intervalOf(alarms, rows) },
-  };
-}
-
-/** How sure the false alarms are: a share of few rows says little. */
-function notesOf(judged: readonly Judged[]): string[] {
-  return judged.filter(({ way, monitor }) => way === "federated" && monitor.name === BEST).map(({ normal: { alarms, rows } }) => {
-    const [low, high] = intervalOf(alarms, rows).map((share) => (100 * share).toFixed(2));
-    return `${BEST} federated alarms on ${alarms} of ${rows} held-out rows of normal operation: ${low} to ${high} % with 95 % confidence if rows were independent, which they are not quite.`;
-  });
-}
-
-/** Wilson's, both ends. */
-const intervalOf = (alarms: number, rows: number): [number, number] => [wilsonLower(alarms, rows), 1 - wilsonLower(rows - alarms, rows)];
+/** With the alarms on the normal test run, where there is one. */
+const withTest = (judged: readonly Judged[], test: Float32Array | undefined): Promise<Judged[]> =>
+  Promise.all(judged.map(async (one) => (test ? { ...one, test: await alarmsIn(one.monitor, [test]) } : one)));
 
 /** The best monitor as a file for the edge: windows of raw rows in, variates out; smoothing, squares and limits are left to the caller. */
 function deployable({ judged, sums, scaler }: Plant, normal: Run, context: CaseContext): Promise<CaseResult["model"]> {
@@ -260,12 +219,7 @@ export const processFault: Study = {
   origin: ORIGIN,
   subsets: ["observable", "all"],
   seeds: [1, 2, 3],
-  measures: [
-    { name: "detection", title: "rows found", meaning: "rows of the faulty plant that are alarmed", unit: "%", digits: 1, better: "higher" },
-    { name: "falseAlarmRate", title: "false alarms", meaning: "held-out rows of the normal plant that are alarmed", unit: "%", digits: 2, better: "lower" },
-    { name: "falseAlarmBound", title: "promised", meaning: "what the limits promise of false alarms if rows were independent", unit: "%", digits: 2, better: "lower" },
-    { name: "delay", title: "delay", meaning: `minutes from the fault to the first of ${CONSECUTIVE} alarms in a row, where there are so many`, unit: "min", digits: 0, better: "lower" },
-  ],
+  measures: MEASURES,
   linear: METHODS.map(({ name }) => name),
   targets: (subset) => [
     ...(subset === "all" ? [] : [{ model: BEST, way: "federated", measure: "detection", over: "mean", must: 0.8, stretch: 0.9 } as const]),
@@ -282,14 +236,16 @@ export const processFault: Study = {
         name: `fault ${fault}`,
         async run(context): Promise<CaseResult> {
           const plant = await (exact ??= plantOf(data, context.signal));
-          const networks = trained.get(context.seed) ?? byNetwork(plant.blocks, context);
+          const networks = trained.get(context.seed) ?? byNetwork(plant, context);
           trained.set(context.seed, networks);
           first ??= context.seed;
           const all = [...(first === context.seed ? plant.judged : []), ...(await networks)];
+          const [run, test] = [data.faults[fault - 1], data.tests?.faults[fault - 1]].map((run) => run && scale(rowWindows(run.values, I), plant.scaler));
+          const best = plant.judged.filter(({ way, monitor }) => way === "federated" && monitor.name === BEST);
           return {
-            scores: await Promise.all(all.map((one) => scoreOf(`fault ${fault}`, one, data.faults[fault - 1], plant.scaler))),
+            scores: await Promise.all(all.map((one) => scoreOf(`fault ${fault}`, one, run!, test))),
             model: fault === 1 && first === context.seed ? await deployable(plant, data.normal, context) : undefined,
-            notes: notesOf(plant.judged),
+            notes: best.flatMap(alarmsNotes),
             bytes: Object.fromEntries(METHODS.map(({ name }) => [name, plant.bytes])),
           };
         },
@@ -298,5 +254,7 @@ export const processFault: Study = {
   },
 };
 
-const byNetwork = async (blocks: readonly Block[], context: CaseContext): Promise<Judged[]> =>
-  [await together("federated", blocks, network("federated", context)), await together("centralised", blocks, network("centralised", context))].flat();
+async function byNetwork({ blocks, test }: Plant, context: CaseContext): Promise<Judged[]> {
+  const judged = [await together("federated", blocks, network("federated", context)), await together("centralised", blocks, network("centralised", context))];
+  return withTest(judged.flat(), test);
+}

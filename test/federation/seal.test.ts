@@ -15,7 +15,7 @@ import { factories, federate, fingerprint } from "./learner.ts";
 
 const NOW = Date.parse("2026-06-01T00:00:00Z");
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-const frameOf = (client: string, topic = "t") => encode({ kind: "gather", client, fingerprint, topic, round: 0, numbers: Float64Array.of(1, 2) });
+const frameOf = (client: string, topic = "t") => encode({ kind: "gather", task: "press", client, fingerprint, topic, round: 0, numbers: Float64Array.of(1, 2) });
 const topicOf = (frame: Uint8Array) => text(frame).match(/"topic":"([^"]+)"/)![1];
 /** Answers with the sender and the topic. */
 const echo: Handle = async (frame, _, sender) => new TextEncoder().encode(`${sender} ${topicOf(frame)}`);

@@ -149,20 +149,48 @@ describe("a crash", () => {
   });
 
   test("of the machine, after one of the process alone: what was only in memory is not taken for durable", async () => {
-    for (let at = 0; ; at++) {
-      const { hit, disk: { counts } } = await liveUntil(at, "crash");
-      if (!hit) break;
-      for (let draw = 0; draw < 12; draw++) {
+    for (let at = 0; ; at += 2) {
+      if (!(await liveUntil(at, "crash")).hit) break;
+      for (let step = 0, over = false; !over; step++) {
         const { disk, witness } = await liveUntil(at, "crash");
-        const opened = await witness.open(disk.mount());
-        goOn(witness, await witness.check(opened));
-        if (draw % 3 > 0) await witness.append(opened, draw % 3);
-        if (draw % 4 > 1) await opened.store.snapshot(stateOf(witness.asked));
-        await checkAfter(disk, witness, "machine", at, draw, counts.all);
+        const start = disk.counts.all;
+        disk.fault = (_, __, count) => (count - start === step ? "crash" : undefined);
+        over = await goOnFor(disk, witness).then(() => true, () => false);
+        for (let draw = 0; draw < 3; draw++) await checkAfter(disk, witness, "machine", at, step, draw);
       }
     }
   });
+
+  test("with both slots whole, whichever of them is damaged then: the other and the journal have everything", async () => {
+    let tried = 0;
+    for (let at = 0; ; at++) {
+      const { disk, witness, hit } = await liveUntil(at, "crash", 0);
+      if (!hit) break;
+      for (let draw = 0; draw < 10; draw++) {
+        const after = disk.after(random("slots", at, draw));
+        const { snapshots, records } = await readStore(after.mount(), options);
+        let before = 0;
+        for await (const { sequence } of records) before < sequence ? (before = sequence) : expect(sequence).toBeGreaterThan(before); // and the audit finds no gap
+        if (snapshots.length < 2) continue;
+        const { slot } = snapshots[draw % 2];
+        after.flip(slot, (8 * draw * 131) % (8 * after.files().get(slot)!.length));
+        const { opened } = await checkAfter(after, witness, "slots", at, draw);
+        expect(opened.warnings).toEqual([expect.stringMatching(`${slot} is not whole`)]);
+        tried++;
+      }
+    }
+    expect(tried).toBeGreaterThan(200);
+  });
 });
+
+/** Start again with what came back, append, and write a snapshot. */
+async function goOnFor(disk: SimulatedDisk, witness: Witness): Promise<void> {
+  const opened = await witness.open(disk.mount(), { keepSegments: 0 });
+  goOn(witness, await witness.check(opened));
+  await witness.append(opened, 2);
+  await opened.store.snapshot(stateOf(witness.asked));
+  await witness.append(opened, 1);
+}
 
 describe("an error of the disk", () => {
   for (const code of ["ENOSPC", "EIO"] as const) {

@@ -20,6 +20,9 @@ const files: Record<string, string> = {
   "d00.dat": rows(100, 0),
   ...Object.fromEntries(FAULTS.map((fault) => [`d${String(fault).padStart(2, "0")}.dat`, rows(20, fault, fault === 1 ? 20 : 0)])),
 };
+/** In test runs a fault begins behind 160 rows; that of fault 1 is the same one. */
+const tests: Record<string, string> = Object.fromEntries([0, ...FAULTS].map((fault) =>
+  [`d${String(fault).padStart(2, "0")}_te.dat`, `${rows(160, fault + 100)}\n${rows(800, fault === 1 ? 1 : fault + 200, fault === 1 ? 20 : 0)}`]));
 const source: Source = async (path) => (path in files ? new TextEncoder().encode(files[path]) : undefined);
 
 describe("study process-fault", () => {
@@ -52,5 +55,27 @@ describe("study process-fault", () => {
     expect(JSON.parse(metadata.alarmLimits)).toHaveLength(4);
     expect((await second).model).toBeUndefined();
     expect((await first).notes![0]).toMatch(/^CVA \+ EWMA federated alarms on \d+ of 100 held-out rows of normal operation: .* if rows were independent/);
+  });
+
+  test("judges test runs from the fault on, and false alarms on the normal run and before the fault", { timeout: 120_000 }, async () => {
+    const all = { ...files, ...tests };
+    const cases = await processFault.cases({ source: async (path) => (path in all ? new TextEncoder().encode(all[path]) : undefined), subset: "observable" });
+    const pool = inlinePool();
+    const [first, second] = await Promise.all([cases[0], cases[1]].map((one) => one.run({ seed: 1, pool, build: "simd", progress() {} })));
+    const best = ({ scores }: CaseResult) => scores.find(({ model, way }) => model === "CVA + EWMA" && way === "federated")!.figures;
+    expect(best(first).testDetection).toBeGreaterThan(0.95);
+    expect(best(first).testDelay).toBeLessThan(20);
+    expect(best(second).testDetection).toBeLessThan(0.3);
+    for (const { figures } of [...first.scores, ...second.scores]) {
+      // 960 rows of the normal run, 160 of each other one.
+      for (const [rate, count] of [[figures.testFalseAlarmRate, 960], [figures.beforeFalseAlarmRate, 160]]) expect(Math.abs(rate * count - Math.round(rate * count))).toBeLessThan(1e-9);
+    }
+    expect(best(first).testFalseAlarmRate).toBe(best(second).testFalseAlarmRate);
+    expect(first.notes![1]).toMatch(/^CVA \+ EWMA federated alarms on \d+ of 960 rows of the normal test run: /);
+    // What is judged without test runs is judged the same.
+    const [without] = await processFault.cases({ source, subset: "observable" });
+    const plain = await without.run({ seed: 1, pool, build: "simd", progress() {} });
+    expect(first.scores).toMatchObject(plain.scores);
+    expect(plain.scores.every(({ figures }) => !("testDetection" in figures))).toBe(true);
   });
 });
