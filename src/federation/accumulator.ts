@@ -155,8 +155,20 @@ export function countSumMisfits(sums: BigInt64Array, samples: number, bound: num
 
 /** How many numbers are NaN or beyond ±bound. */
 export function countMisfits(numbers: Int32Array | Float32Array | Float64Array, bound: number = Number.MAX_VALUE): number {
+  if (numbers instanceof Int32Array) return countBeyond(numbers, bound);
   let misfits = 0;
   for (let index = 0; index < numbers.length; index++) if (!(Math.abs(numbers[index]) <= bound)) misfits++;
+  return misfits;
+}
+
+/** By itself, as a loop over one type of array is faster than over several; updates pass here. */
+function countBeyond(numbers: Int32Array, bound: number): number {
+  const { length } = numbers;
+  let misfits = 0;
+  for (let index = 0; index < length; index++) {
+    const value = numbers[index];
+    if (value > bound || value < -bound) misfits++;
+  }
   return misfits;
 }
 

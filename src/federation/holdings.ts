@@ -76,9 +76,10 @@ export class Holdings {
   }
 
   #add({ client, elements, weight, samples }: Extract<Entry, { kind: "update" }>, bytes: Uint8Array): void {
-    const buffer = aligned(bytes);
-    if (elements === "int64") this.#sum.addSum(new BigInt64Array(buffer), samples);
-    else this.#sum.add(client, elements === "int32" ? new Int32Array(buffer) : new Float32Array(buffer), weight);
+    // What is added up is not kept, so bytes that begin where their elements may are taken as they are.
+    const { buffer, byteOffset: from, byteLength } = bytes.byteOffset % 8 === 0 ? bytes : new Uint8Array(aligned(bytes));
+    if (elements === "int64") this.#sum.addSum(new BigInt64Array(buffer, from, byteLength / 8), samples);
+    else this.#sum.add(client, elements === "int32" ? new Int32Array(buffer, from, byteLength / 4) : new Float32Array(buffer, from, byteLength / 4), weight);
   }
 
   /**

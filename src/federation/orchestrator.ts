@@ -233,20 +233,21 @@ export class Orchestrator {
   readonly handle = async (request: Uint8Array, signal?: AbortSignal, sender?: string): Promise<Uint8Array> => {
     await this.#ready;
     if (this.#stopped) throw this.#stopped;
+    const bytesIn = request.length; // closures that outlive this turn must not hold the request, whose numbers are copied
     let message: Message;
     try {
       message = decode(request, maxNumbersBytes(this.#holdings.parameters.length));
       if (!isRequest(message)) throw new FrameError("frame", `message "${message.kind}" is a reply`);
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
-      return this.#refuse({ client: sender }, request.length, error.code, error.message);
+      return this.#refuse({ client: sender }, bytesIn, error.code, error.message);
     }
     if (sender !== undefined && message.client !== sender && !this.#state.aggregators.includes(sender)) {
-      return this.#refuse({ client: sender, request: message.kind }, request.length, "client", `a message of client "${message.client}", but it was "${sender}" who sent it`);
+      return this.#refuse({ client: sender, request: message.kind }, bytesIn, "client", `a message of client "${message.client}", but it was "${sender}" who sent it`);
     }
     if (message.kind === "describe") {
       const reply = encode({ kind: "description", task: this.#state.plan.task, description: this.#options.description ?? null });
-      this.#options.onAnswer?.({ client: message.client, request: message.kind, reply: "description", bytesIn: request.length, bytesOut: reply.length });
+      this.#options.onAnswer?.({ client: message.client, request: message.kind, reply: "description", bytesIn, bytesOut: reply.length });
       return reply;
     }
     const measured = message;
@@ -265,7 +266,7 @@ export class Orchestrator {
         resolve(reply);
       };
       signal?.addEventListener("abort", leave, { once: true });
-      this.#tickets.set(ticket, { message: measured, bytes: request.length, answer, reject });
+      this.#tickets.set(ticket, { message: measured, bytes: bytesIn, answer, reject });
       this.#dispatch({ type: "arrived", ticket, message: envelope });
     });
   };

@@ -1,0 +1,82 @@
+/**
+ * Many clients in one process, for bench/federation.js: they pull, wait as if they trained, and send an update that was
+ * made beforehand. Nothing is trained and no model is looked at, so that what is measured is the orchestrator.
+ *
+ *     node bench/load.js '{"url":…,"task":…,"fingerprint":…,"parameters":…,"ids":[…],"rounds":3,"spreadMs":0}'
+ *
+ * Prints a line for each round: { round, beganMs, firstMs, acknowledgedMs: [sorted], endedMs }, on the machine's monotonic clock.
+ */
+import { Agent, request } from "node:http";
+import { encode } from "../build/federation/message.js";
+import { random } from "../build/kernels/random.js";
+
+const { url, task, fingerprint, parameters, ids, rounds, spreadMs, seed = 1 } = JSON.parse(process.argv[2]);
+const agent = new Agent({ keepAlive: true, maxSockets: Infinity });
+const address = new URL("/v1/exchange", url);
+/** Of a small change of every parameter. */
+const numbers = Int32Array.from({ length: parameters }, (_, p) => ((p * 2654435761) % 65536) - 32768);
+const nowMs = () => Number(process.hrtime.bigint() / 1000n) / 1000;
+
+/** The fields of a reply; its numbers go by. Undefined: nothing yet. */
+function ask(frame) {
+  return new Promise((resolve, reject) => {
+    const post = request(address, { method: "POST", agent, headers: { "content-type": "application/octet-stream", "content-length": frame.length } });
+    post.on("error", reject);
+    post.on("response", (response) => {
+      let head = Buffer.alloc(0);
+      response.on("data", (chunk) => {
+        if (head.length < 16 || head.length < 16 + head.readUInt32LE(8)) head = Buffer.concat([head, chunk]);
+      });
+      response.on("error", reject);
+      response.on("end", () => {
+        if (response.statusCode === 204) return resolve(undefined);
+        if (response.statusCode !== 200) return reject(new Error(`status ${response.statusCode}`));
+        resolve(JSON.parse(head.subarray(16, 16 + head.readUInt32LE(8)).toString()));
+      });
+    });
+    post.end(frame);
+  });
+}
+
+async function answered(frame) {
+  for (;;) {
+    const fields = await ask(frame).catch(async (error) => {
+      failures += 1;
+      lastFailure = error.message;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    });
+    if (fields?.code) throw new Error(`refused: ${fields.code}, ${fields.reason}`);
+    if (fields) return fields;
+  }
+}
+
+let failures = 0;
+let lastFailure = "";
+const figures = new Map();
+const of = (round) => figures.get(round) ?? figures.set(round, { beganMs: Infinity, pulledMs: 0, times: [], endedMs: 0 }).get(round);
+
+async function client(id, chance) {
+  const named = { task, fingerprint, client: id };
+  const pull = encode({ kind: "pull", ...named });
+  for (let done = 0; done < rounds; done++) {
+    const askedMs = nowMs();
+    const { round, attempt, model } = await answered(pull);
+    const figure = of(round);
+    // The first round is there when it is asked for, the others when the one before is over.
+    figure.beganMs = Math.min(figure.beganMs, done === 0 ? askedMs : of(round - 1).endedMs);
+    figure.pulledMs = nowMs();
+    if (round > 1) await answered(encode({ kind: "gather", ...named, topic: "evaluation", round: round - 1, numbers: new Float64Array(0) }));
+    if (spreadMs > 0) await new Promise((resolve) => setTimeout(resolve, chance.uniform() * spreadMs));
+    const sentMs = nowMs();
+    const frame = encode({ kind: "update", ...named, round, attempt, model, samples: 500, loss: 1, numbers });
+    await answered(frame);
+    figure.endedMs = nowMs();
+    figure.times.push(figure.endedMs - sentMs);
+  }
+}
+
+const chance = random(seed, "load", ids[0]);
+await Promise.all(ids.map((id) => client(id, chance)));
+for (const [round, { times, ...figure }] of figures) console.log(JSON.stringify({ round, ...figure, times: times.sort((a, b) => a - b).map((ms) => Math.round(10 * ms) / 10) }));
+console.log(JSON.stringify({ failures, lastFailure, cpuS: process.cpuUsage().user / 1e6 + process.cpuUsage().system / 1e6, rssMiB: process.memoryUsage.rss() / 2 ** 20 }));
+agent.destroy();
