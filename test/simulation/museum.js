@@ -18,7 +18,7 @@ export const museum = [
   exhibit("write every snapshot into the same slot", patch("recovery", "SLOTS[(number + 1) % 2]", "SLOTS[0]")),
   exhibit("remove the segments that the older snapshot needs", patch("store", "const since = this.#held;", "const since: number | undefined = sequence;")),
   exhibit("remove segments in any order", patch("store", "      await this.#journal.disk.remove(name);\n      await this.#journal.disk.syncFolder(\"\"); // one at a time, as a crash that keeps only the later removal would leave a gap\n", "      await this.#journal.disk.remove(name);\n")),
-  exhibit("epoch that is not incremented", patch("store", "(last?.epoch ?? 0) + 1", "(last?.epoch ?? 0) || 1")),
+  exhibit("epoch that is not incremented", patch("store", "Math.max(last?.epoch ?? 0, above) + 1", "(last?.epoch ?? 0) || 1")),
   exhibit("take a bad record for the torn tail, always", patch("journal", "        if (witness) throw new DamageError", "        if (witness && false) throw new DamageError")),
 
   // The orchestrator
