@@ -2,15 +2,23 @@
  * An orchestrator under load: the command itself in a process of its own, with its journal on the disk and every fsync;
  * clients that train nothing in two others. The figures are the orchestrator's, measured from outside.
  *
- *     npm run bench -- --only federation
+ *     npm run bench -- --only federation,sustained,abuse
  */
-import { readFileSync } from "node:fs";
-import { fingerprintOf } from "../build/federation/checksum.js";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { loadavg } from "node:os";
+import { join } from "node:path";
+import { fingerprintOf, sha256 } from "../build/federation/checksum.js";
+import { generateKeys, publicKeyOf, signerOf } from "../build/federation/identity.js";
+import { encodeRoster, signRoster } from "../build/federation/roster.js";
 import { layoutOf } from "../build/model/layout.js";
 import { configOf, tinySpec } from "../test/real/plant.js";
 import { freePort, Scene } from "../test/real/process.js";
+import { print, time } from "./table.js";
 
 const LOADERS = 2;
+/** Members that behave badly, beside those that do not. */
+const RUDE = ["rude-1", "rude-2"];
+const PATIENCE_MS = 1_800_000;
 /** The reference model: 154,053 parameters. */
 const referenceSpec = {
   input: { steps: 100, features: 8 },
@@ -36,31 +44,55 @@ const cpuSecondsOf = (pid) => {
 const MiB = 2 ** 20;
 const quantile = (sorted, q) => sorted[Math.min(sorted.length - 1, Math.ceil(q * sorted.length) - 1)];
 
-/** Clients against an orchestrator of their own, for so many rounds. */
-export async function load(title, { clients, rounds, spec = referenceSpec, spreadMs = 0, beside = async () => () => {}, seed = 1 }) {
+/** A root, an orchestrator and clients, with their private keys. */
+async function makeKeys(folder, ids) {
+  mkdirSync(folder);
+  const make = async (id) => {
+    const { publicPem, privatePem } = await generateKeys();
+    writeFileSync(join(folder, `${id}.key`), privatePem, { mode: 0o600 });
+    return { id, key: publicKeyOf(publicPem), role: id === "orchestrator" ? "orchestrator" : "client", organisation: id };
+  };
+  const { publicPem, privatePem } = await generateKeys();
+  const signer = await signerOf("root", privatePem);
+  const members = await Promise.all(["orchestrator", ...ids].sort().map(make));
+  const roster = await signRoster({ format: "millwright roster 1", version: 1, root: publicKeyOf(publicPem), members }, (text) => signer.sign(text), sha256);
+  writeFileSync(join(folder, "roster.json"), encodeRoster(roster));
+}
+
+/**
+ * Clients against an orchestrator of their own, for so many rounds.
+ * @param spreadMs over which the updates of a round come, drawn evenly; 0: all at once
+ * @param sealed every message is signed
+ * @param beside starts what goes on at the same time, and returns how to end it
+ */
+export async function load({ clients, rounds, spec = referenceSpec, spreadMs = 0, sealed = false, beside = async () => async () => {}, seed = 1 }) {
   const scene = new Scene("load", seed);
   try {
     const ids = Array.from({ length: clients }, (_, k) => `plant-${String(k + 1).padStart(4, "0")}`);
-    const config = { ...configOf({ clients: ids, rounds: rounds + 1 }), spec };
+    // The last round is never over, so that nobody is told that everything is.
+    const config = { ...configOf({ clients: [...ids, ...RUDE], rounds: rounds + 1, policy: { closeAt: clients } }), spec };
     scene.write("config.json", config);
+    const keys = sealed ? scene.path("keys") : undefined;
+    if (keys) await makeKeys(keys, ids);
     const url = `http://127.0.0.1:${await freePort()}`;
-    const orchestrator = scene.millwright(["orchestrate", "config.json", "--listen", new URL(url).host, "--state", "state", "--insecure", "--keep-rounds", "1"]);
+    const identity = keys ? ["--roster", "keys/roster.json", "--key", "keys/orchestrator.key"] : ["--insecure"];
+    const orchestrator = scene.millwright(["orchestrate", "config.json", "--listen", new URL(url).host, "--state", "state", "--keep-rounds", "1", ...identity]);
     await Promise.race([orchestrator.line((line) => line.includes('"listening"')), orchestrator.exited.then(() => Promise.reject(new Error(orchestrator.tail())))]);
     const parameters = layoutOf(spec).length;
-    const common = { url, task: config.name, fingerprint: await fingerprintOf(spec), parameters, rounds, spreadMs, seed };
-    const before = memoryOf(orchestrator.pid);
-    const stop = await beside({ scene, ...common, ids });
+    const common = { url, task: config.name, fingerprint: await fingerprintOf(spec), parameters, rounds, spreadMs, seed, keys };
+    const stop = await beside(scene, common);
     const samples = [];
     const sampling = setInterval(() => !orchestrator.ended && samples.push(memoryOf(orchestrator.pid).now), 200);
     const loaders = Array.from({ length: LOADERS }, (_, part) => scene.node(new URL("load.js", import.meta.url), { ...common, ids: ids.filter((_, k) => k % LOADERS === part) }));
-    for (const loader of loaders) if ((await loader.done(1_200_000)) !== 0) throw new Error(loader.tail());
+    const codes = await Promise.all(loaders.map((loader) => loader.done(PATIENCE_MS)));
     clearInterval(sampling);
-    await stop();
-    const after = memoryOf(orchestrator.pid);
+    if (codes.some((code) => code !== 0)) throw new Error(loaders.map((loader) => loader.tail()).join("\n"));
+    const told = await stop();
+    const memory = { ...memoryOf(orchestrator.pid), samples };
     const cpuS = cpuSecondsOf(orchestrator.pid);
     await orchestrator.kill("SIGINT");
     const lines = loaders.flatMap((loader) => loader.lines.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line)));
-    return { title, clients, rounds, parameters, spreadMs, cpuS, before, after, samples, ...figuresOf(lines, rounds) };
+    return { clients, rounds, cpuS, memory, told, ...figuresOf(lines, rounds) };
   } finally {
     await scene.close();
   }
@@ -77,9 +109,66 @@ function figuresOf(lines, rounds) {
   };
 }
 
+/** Those who behave badly, 5 % beside 1,000 that do not; some are members. */
+function rude(clients) {
+  return async (scene, { url, task, fingerprint, parameters }) => {
+    const process = scene.node(new URL("rude.js", import.meta.url), { url, task, fingerprint, parameters, ids: RUDE, connections: Math.ceil(clients / 20) });
+    return async () => {
+      await process.kill("SIGINT");
+      return process.lines.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line)).at(-1);
+    };
+  };
+}
+
+const row = (work, { seconds, p50, p99, cpuS, memory, clients, rounds, failures }, targets = {}) => {
+  const worst = Math.max(...seconds);
+  const met = [worst <= (targets.seconds ?? Infinity), memory.peak <= (targets.peak ?? Infinity), p99 <= (targets.p99 ?? Infinity)].every(Boolean);
+  return [work, seconds.map((s) => s.toFixed(1)).join(" "), time(p50), time(p99), `${Math.round(memory.peak / MiB)} MiB`, time((1000 * cpuS) / clients / rounds), failures, Object.keys(targets).length ? (met ? "yes" : "no") : ""];
+};
+const COLUMNS = ["work", "rounds, s", "ack p50", "ack p99", "peak memory", "CPU a client", "lost", "met"];
+
+/** 1,000 clients of the reference model. */
+export async function federation({ clients = 1000, rounds = 2, sustained = 1000 } = {}) {
+  const all = [];
+  for (const sealed of [false, true]) {
+    for (const spreadMs of [0, 30_000]) {
+      const result = await load({ clients, rounds, spreadMs, sealed });
+      const work = `${clients} clients${sealed ? ", signed" : ""}, ${spreadMs === 0 ? "all at once" : `updates over ${spreadMs / 1000} s`}`;
+      all.push(row(work, result, { seconds: 60, peak: 512 * MiB, ...(spreadMs > 0 && { p99: 1000 }) }));
+    }
+  }
+  const title = `An orchestrator with ${clients} clients x ${layoutOf(referenceSpec).length.toLocaleString("en")} parameters over loopback HTTP, journal on disk`;
+  const notes = [`Targets: a round <= 60 s, peak memory <= 512 MiB, ack p99 <= 1 s where updates come over 30 s. Load of the machine: ${loadavg().map((load) => load.toFixed(1)).join(" ")}.`];
+  return { title, rows: all, notes, print: printed(COLUMNS) };
+}
+
+/** 100 clients of a small model, for long. */
+export async function sustained({ clients = 100, rounds = 1000 } = {}) {
+  const { seconds, memory: { samples, peak }, cpuS, p99 } = await load({ clients, rounds, spec: tinySpec });
+  const total = seconds.reduce((sum, s) => sum + s, 0);
+  const mean = (from, to) => samples.slice(Math.floor(from * samples.length), Math.ceil(to * samples.length)).reduce((sum, bytes, _, { length }) => sum + bytes / length, 0) / MiB;
+  const parts = [[0.1, 0.2], [0.45, 0.55], [0.9, 1]].map(([from, to]) => `${mean(from, to).toFixed(0)} MiB`);
+  const columns = ["rounds", "rounds/s", "ack p99", "memory at 10-20 %", "at half", "at the end", "peak", "CPU a round"];
+  const rows = [[rounds, (rounds / total).toFixed(1), time(p99), ...parts, `${(peak / MiB).toFixed(0)} MiB`, time((1000 * cpuS) / rounds)]];
+  return { title: `${clients} clients of a small model for ${rounds} rounds`, rows, notes: [], print: printed(columns) };
+}
+
+/** The same rounds without and with clients that behave badly. */
+export async function abuse({ clients = 300, rounds = 2 } = {}) {
+  const options = { clients, rounds, spreadMs: 10_000 };
+  const alone = await load(options);
+  const beset = await load({ ...options, beside: rude(clients) });
+  const of = ({ seconds }) => seconds.reduce((sum, s) => sum + s, 0) / seconds.length;
+  const notes = [`${(of(beset) / of(alone)).toFixed(2)}x the time of a round; target: at most 1.5x. What the others did: ${JSON.stringify(beset.told)}`];
+  return { title: `${clients} clients and 5 % more that are slow, flood, send too much or garbage`, rows: [row("alone", alone), row("with them", beset)], notes, print: printed(COLUMNS) };
+}
+
+const printed = (columns) => ({ title, rows, notes }) => print(title, columns, rows, notes);
+
 if (process.argv[1]?.endsWith("bench/federation.js")) {
-  const [clients = "1000", rounds = "2", spreadMs = "0"] = process.argv.slice(2);
-  const result = await load("try", { clients: Number(clients), rounds: Number(rounds), spreadMs: Number(spreadMs) });
-  const { samples, before, after, ...rest } = result;
-  console.log(rest, { beforeMiB: before.now / MiB, peakMiB: after.peak / MiB, afterMiB: after.now / MiB });
+  const all = { federation, sustained, abuse };
+  for (const name of process.argv[2]?.split(",") ?? Object.keys(all)) {
+    const section = await all[name](JSON.parse(process.argv[3] ?? "{}"));
+    section.print(section);
+  }
 }

@@ -7,46 +7,62 @@
  * Prints a line for each round: { round, beganMs, firstMs, acknowledgedMs: [sorted], endedMs }, on the machine's monotonic clock.
  */
 import { Agent, request } from "node:http";
+import { join } from "node:path";
+import { Unanswered } from "../build/federation/exchange.js";
 import { encode } from "../build/federation/message.js";
+import { seal } from "../build/federation/seal.js";
 import { random } from "../build/kernels/random.js";
+import { machine, readRoster, readSigner } from "../build/node/roster.js";
 
-const { url, task, fingerprint, parameters, ids, rounds, spreadMs, seed = 1 } = JSON.parse(process.argv[2]);
+const { url, task, fingerprint, parameters, ids, rounds, spreadMs, keys, seed = 1 } = JSON.parse(process.argv[2]);
 const agent = new Agent({ keepAlive: true, maxSockets: Infinity });
 const address = new URL("/v1/exchange", url);
 /** Of a small change of every parameter. */
 const numbers = Int32Array.from({ length: parameters }, (_, p) => ((p * 2654435761) % 65536) - 32768);
 const nowMs = () => Number(process.hrtime.bigint() / 1000n) / 1000;
 
-/** The fields of a reply; its numbers go by. Undefined: nothing yet. */
-function ask(frame) {
+/** The fields of a reply's frame; its numbers go by. */
+const fieldsOf = (frame) => JSON.parse(Buffer.from(frame.buffer, frame.byteOffset + 16, new DataView(frame.buffer, frame.byteOffset).getUint32(8, true)).toString());
+
+/** One request; the reply is kept as far as it is looked at, and whole where somebody checks its signature. */
+function post(frame, whole) {
   return new Promise((resolve, reject) => {
-    const post = request(address, { method: "POST", agent, headers: { "content-type": "application/octet-stream", "content-length": frame.length } });
-    post.on("error", reject);
-    post.on("response", (response) => {
-      let head = Buffer.alloc(0);
+    const sent = request(address, { method: "POST", agent, headers: { "content-type": "application/octet-stream", "content-length": frame.length } });
+    sent.on("error", reject);
+    sent.on("response", (response) => {
+      const chunks = [];
+      let length = 0;
       response.on("data", (chunk) => {
-        if (head.length < 16 || head.length < 16 + head.readUInt32LE(8)) head = Buffer.concat([head, chunk]);
+        if (whole || length < 16_384) chunks.push(chunk);
+        length += chunk.length;
       });
       response.on("error", reject);
       response.on("end", () => {
-        if (response.statusCode === 204) return resolve(undefined);
+        if (response.statusCode === 204) return reject(new Unanswered());
         if (response.statusCode !== 200) return reject(new Error(`status ${response.statusCode}`));
-        resolve(JSON.parse(head.subarray(16, 16 + head.readUInt32LE(8)).toString()));
+        resolve(Buffer.concat(chunks));
       });
     });
-    post.end(frame);
+    sent.end(frame);
   });
 }
 
-async function answered(frame) {
+const roster = keys && (await readRoster(join(keys, "roster.json")));
+const exchangeOf = async (id) => (keys ? seal((frame) => post(frame, true), { ...machine, roster, signer: await readSigner(join(keys, `${id}.key`), id) }) : post);
+
+async function answered(exchange, frame) {
   for (;;) {
-    const fields = await ask(frame).catch(async (error) => {
+    try {
+      const fields = fieldsOf(await exchange(frame));
+      if (fields.code) throw new RangeError(`refused: ${fields.code}, ${fields.reason}`);
+      return fields;
+    } catch (error) {
+      if (error instanceof RangeError) throw error;
+      if (error instanceof Unanswered) continue;
       failures += 1;
       lastFailure = error.message;
       await new Promise((resolve) => setTimeout(resolve, 100));
-    });
-    if (fields?.code) throw new Error(`refused: ${fields.code}, ${fields.reason}`);
-    if (fields) return fields;
+    }
   }
 }
 
@@ -56,20 +72,21 @@ const figures = new Map();
 const of = (round) => figures.get(round) ?? figures.set(round, { beganMs: Infinity, pulledMs: 0, times: [], endedMs: 0 }).get(round);
 
 async function client(id, chance) {
+  const exchange = await exchangeOf(id);
   const named = { task, fingerprint, client: id };
   const pull = encode({ kind: "pull", ...named });
   for (let done = 0; done < rounds; done++) {
     const askedMs = nowMs();
-    const { round, attempt, model } = await answered(pull);
+    const { round, attempt, model } = await answered(exchange, pull);
     const figure = of(round);
     // The first round is there when it is asked for, the others when the one before is over.
     figure.beganMs = Math.min(figure.beganMs, done === 0 ? askedMs : of(round - 1).endedMs);
     figure.pulledMs = nowMs();
-    if (round > 1) await answered(encode({ kind: "gather", ...named, topic: "evaluation", round: round - 1, numbers: new Float64Array(0) }));
+    if (round > 1) await answered(exchange, encode({ kind: "gather", ...named, topic: "evaluation", round: round - 1, numbers: new Float64Array(0) }));
     if (spreadMs > 0) await new Promise((resolve) => setTimeout(resolve, chance.uniform() * spreadMs));
     const sentMs = nowMs();
     const frame = encode({ kind: "update", ...named, round, attempt, model, samples: 500, loss: 1, numbers });
-    await answered(frame);
+    await answered(exchange, frame);
     figure.endedMs = nowMs();
     figure.times.push(figure.endedMs - sentMs);
   }

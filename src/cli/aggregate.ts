@@ -8,7 +8,7 @@ import { resolve as resolvePath } from "node:path";
 import { Aggregator } from "../federation/aggregator.ts";
 import { systemClock } from "../federation/clock.ts";
 import { SEAL_BYTES } from "../federation/envelope.ts";
-import type { Exchange } from "../federation/exchange.ts";
+import type { PartedExchange } from "../federation/exchange.ts";
 import { guard } from "../federation/guard.ts";
 import { checkClientId, maxFrameBytes } from "../federation/message.ts";
 import { layoutOf } from "../model/layout.ts";
@@ -85,7 +85,7 @@ async function membersOf(id: string, { members, roster: file }: AggregateOptions
   return found.map((member) => member.id);
 }
 
-async function guarded(aggregator: Aggregator, { roster: file, key, insecure }: AggregateOptions, io: Io, log: ReturnType<typeof createLog>): Promise<Exchange> {
+async function guarded(aggregator: Aggregator, { roster: file, key, insecure }: AggregateOptions, io: Io, log: ReturnType<typeof createLog>): Promise<PartedExchange> {
   if (file === undefined || key === undefined) {
     if (!insecure) throw new RangeError("expected --roster FILE and --key FILE; --insecure does without, for a trial on one machine");
     return aggregator.handle;

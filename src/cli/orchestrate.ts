@@ -10,7 +10,7 @@ import { join, resolve as resolvePath } from "node:path";
 import { fingerprintOf } from "../federation/checksum.ts";
 import { systemClock } from "../federation/clock.ts";
 import type { Entry } from "../federation/entry.ts";
-import type { Exchange } from "../federation/exchange.ts";
+import type { PartedExchange } from "../federation/exchange.ts";
 import { SEAL_BYTES } from "../federation/envelope.ts";
 import { guard } from "../federation/guard.ts";
 import { publicKeyOfPrivate, type Signer } from "../federation/identity.ts";
@@ -104,7 +104,7 @@ export async function orchestrate(configFile: string, options: OrchestrateOption
 
 interface Service {
   readonly orchestrator: Orchestrator;
-  readonly handle: Exchange;
+  readonly handle: PartedExchange;
   readonly standing: Standing | undefined;
   readonly address: { readonly host: string; readonly port: number } | undefined;
   readonly certificate: Certificate | undefined;
@@ -206,7 +206,7 @@ function watchMembers({ file, roster, reload }: Identity, orchestrator: Orchestr
   return async () => unwatchFile(file, listener);
 }
 
-function guarded(orchestrator: Orchestrator, { signer, roster }: Identity, { presence, log }: Watchers): Exchange {
+function guarded(orchestrator: Orchestrator, { signer, roster }: Identity, { presence, log }: Watchers): PartedExchange {
   return guard((frame, signal, sender) => orchestrator.handle(frame, signal, sender), {
     ...machine, signer, roster,
     log: ({ reason, client, verified }) => {

@@ -12,6 +12,9 @@
  */
 export type Exchange = (request: Uint8Array, signal?: AbortSignal) => Promise<Uint8Array>;
 
+/** An exchange that may also give a reply in parts that follow each other: what many are sent, as a model is, need not be copied for each. */
+export type PartedExchange = Exchange & { readonly parts?: (request: Uint8Array, signal?: AbortSignal) => Promise<readonly Uint8Array[]> };
+
 /** The other side is there and has nothing to say yet: ask again. */
 export class Unanswered extends Error {
   override readonly name = "Unanswered";

@@ -9,7 +9,7 @@
 import { createServer as createHttp, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from "node:http";
 import { createServer as createHttps } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
-import { Unanswered, type Exchange } from "../federation/exchange.ts";
+import { Unanswered, type PartedExchange } from "../federation/exchange.ts";
 import { EXCHANGE_PATH } from "../federation/http.ts";
 import { Bodies, BodyError, type Body } from "./bodies.ts";
 import { Connections, type Connection } from "./connections.ts";
@@ -38,7 +38,7 @@ export interface ServerLimits {
 }
 
 export interface ServeOptions {
-  readonly handle: Exchange;
+  readonly handle: PartedExchange;
   readonly host: string;
   /** 0: any that is free. */
   readonly port: number;
@@ -184,7 +184,7 @@ class ExchangeServer {
   *#allRoutes(): Iterable<[string, Route]> {
     const { status, metrics } = this.#options;
     const page = (name: string, type: string, text: () => string): [string, Route] => [
-      `/${name}`, { name, methods: ["GET", "HEAD"], answer: (visit) => this.#send(visit, 200, Buffer.from(text()), { "content-type": type }) },
+      `/${name}`, { name, methods: ["GET", "HEAD"], answer: (visit) => this.#send(visit, 200, [Buffer.from(text())], { "content-type": type }) },
     ];
     yield [EXCHANGE_PATH, { name: "exchange", methods: ["POST"], answer: (visit) => this.#exchange(visit) }];
     yield page("healthz", "text/plain; charset=utf-8", () => "ok\n");
@@ -244,7 +244,7 @@ class ExchangeServer {
       this.#figures.received.add(body.length);
       const reply = await this.#ask(body, ending);
       if (response.closed) return;
-      this.#figures.sent.add(reply?.length ?? 0);
+      this.#figures.sent.add(reply ? lengthOf(reply) : 0);
       await this.#send(visit, reply ? 200 : 204, reply, { "content-type": "application/octet-stream" });
     } catch (error) {
       if (error === GONE) return;
@@ -259,7 +259,7 @@ class ExchangeServer {
   }
 
   /** The reply to a request, or undefined where there is none yet. */
-  #ask(body: Body, ending: AbortController): Promise<Uint8Array | undefined> {
+  #ask(body: Body, ending: AbortController): Promise<readonly Uint8Array[] | undefined> {
     const { signal } = ending;
     signal.throwIfAborted();
     const begunMs = performance.now();
@@ -299,16 +299,19 @@ class ExchangeServer {
     });
   }
 
-  async #handle(frame: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
-    return this.#options.handle(frame, signal);
+  async #handle(frame: Uint8Array, signal: AbortSignal): Promise<readonly Uint8Array[]> {
+    const { handle } = this.#options;
+    return handle.parts ? handle.parts(frame, signal) : [await handle(frame, signal)];
   }
 
-  async #send({ response, connection }: Visit, status: number, bytes: Uint8Array = new Uint8Array(0), headers: Readonly<Record<string, string>> = {}): Promise<void> {
+  async #send({ response, connection }: Visit, status: number, parts: readonly Uint8Array[] = [], headers: Readonly<Record<string, string>> = {}): Promise<void> {
     if (this.#closed) response.setHeader("connection", "close");
     connection.rest();
-    response.writeHead(status, status === 204 ? {} : { ...headers, "content-length": String(bytes.length) });
-    for (let from = 0; from < bytes.length && !response.closed; from += PIECE_BYTES) {
-      if (!response.write(bytes.subarray(from, from + PIECE_BYTES)) && from + PIECE_BYTES < bytes.length) await drained(response);
+    response.writeHead(status, status === 204 ? {} : { ...headers, "content-length": String(lengthOf(parts)) });
+    for (const bytes of parts) {
+      for (let from = 0; from < bytes.length && !response.closed; from += PIECE_BYTES) {
+        if (!response.write(bytes.subarray(from, from + PIECE_BYTES)) && from + PIECE_BYTES < bytes.length) await drained(response);
+      }
     }
     response.end();
   }
@@ -317,7 +320,7 @@ class ExchangeServer {
   async #refuse(visit: Visit, status: keyof typeof REFUSALS, headers: Readonly<Record<string, string>> = {}): Promise<void> {
     const { request } = visit;
     const text = status === 413 ? `${REFUSALS[413]}: at most ${this.#limits.bodyBytes} bytes` : REFUSALS[status];
-    await this.#send(visit, status, Buffer.from(`${text}\n`), { "content-type": "text/plain; charset=utf-8", ...(status === 503 && { "retry-after": "2" }), ...headers });
+    await this.#send(visit, status, [Buffer.from(`${text}\n`)], { "content-type": "text/plain; charset=utf-8", ...(status === 503 && { "retry-after": "2" }), ...headers });
     if (request.complete) return;
     const impatience = setTimeout(() => request.socket.destroy(), this.#limits.graceMs);
     request.once("close", () => clearTimeout(impatience));
@@ -340,6 +343,8 @@ class ExchangeServer {
     this.#options.log("warn", "connection closed", { reason, address });
   }
 }
+
+const lengthOf = (parts: readonly Uint8Array[]): number => parts.reduce((sum, { length }) => sum + length, 0);
 
 /** Resolves when there is room to write on, or nobody to write to. */
 function drained(response: ServerResponse): Promise<void> {

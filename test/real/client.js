@@ -43,9 +43,9 @@ async function sealed(exchange, id, { roster, keys }) {
 }
 
 /** One client, from the first message to the last. */
-async function take(id, { url, folder, task, fingerprint, parameters, ca, delayMs = 0, ...identity }, note) {
-  const fetch = nodeFetch(ca ? { ca: readFileSync(ca) } : {});
-  const exchange = noting(await sealed(httpExchange(url, { fetch }), id, identity), note);
+async function take(id, { folder, task, fingerprint, parameters, delayMs = 0, ...reach }, note) {
+  const { exchange: plain, close } = await transport(id, task, reach);
+  const exchange = noting(await sealed(plain, id, reach), note);
   const disk = nodeDisk(join(folder, id));
   const client = new FactoryClient({
     id, exchange, task, fingerprint, learner: learner(id, parameters, delayMs), outbox: diskOutbox(disk),
@@ -54,6 +54,15 @@ async function take(id, { url, folder, task, fingerprint, parameters, ca, delayM
   const last = await client.run();
   note({ client: id, model: await sha256(last) });
   await disk.close();
+  await close();
+}
+
+/** By HTTP, or through a broker. */
+async function transport(id, task, { url, ca }) {
+  if (!url.startsWith("nats:")) return { exchange: httpExchange(url, { fetch: nodeFetch(ca ? { ca: readFileSync(ca) } : {}) }), close: async () => {} };
+  const { connectNats, natsExchange } = await import("../../build/nats.js");
+  const connection = await connectNats(url);
+  return { exchange: natsExchange(connection, { task, client: id }), close: () => connection.close() };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

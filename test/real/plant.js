@@ -27,6 +27,8 @@ export class Plant {
   #tls = false;
   #insecure = true;
   #pin = "";
+  /** Address of a broker that takes the place of the orchestrator's own. @type {string | undefined} */
+  broker;
 
   /** @param {import("./process.js").Scene} scene @param {{ clients: string[], rounds: number, policy?: object, secure?: boolean, tls?: boolean }} options */
   static async open(scene, options) {
@@ -58,7 +60,7 @@ export class Plant {
   }
 
   get url() {
-    return `${this.#tls ? "https" : "http"}://127.0.0.1:${this.port}`;
+    return this.broker ?? `${this.#tls ? "https" : "http"}://127.0.0.1:${this.port}`;
   }
 
   get state() {
@@ -73,8 +75,9 @@ export class Plant {
   async orchestrate({ env, exit = false, state = "state", config = "config.json" } = {}) {
     const identity = this.#insecure ? ["--insecure"] : ["--roster", "keys/roster.json", "--key", "keys/orchestrator.key"];
     const tls = this.#tls ? ["--tls-cert", "tls.pem", "--tls-key", "tls.key"] : [];
-    const orchestrator = this.#scene.millwright(["orchestrate", config, "--listen", `127.0.0.1:${this.port}`, "--state", state, ...identity, ...tls, ...(exit ? ["--exit"] : [])], env);
-    await Promise.race([orchestrator.line((line) => line.includes('"listening"')), orchestrator.exited]);
+    const place = this.broker ? ["--nats", this.broker] : ["--listen", `127.0.0.1:${this.port}`];
+    const orchestrator = this.#scene.millwright(["orchestrate", config, ...place, "--state", state, ...identity, ...tls, ...(exit ? ["--exit"] : [])], env);
+    await Promise.race([orchestrator.line((line) => line.includes('"orchestrating"')), orchestrator.exited]);
     return orchestrator;
   }
 

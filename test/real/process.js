@@ -45,9 +45,9 @@ export class Running {
   #child;
   #listeners = new Set();
 
-  /** @param {string[]} args @param {{ cwd: string, env?: Record<string, string> }} options */
-  constructor(args, { cwd, env = {} }) {
-    this.#child = spawn(process.execPath, args, { cwd, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  /** @param {string} command @param {string[]} args @param {{ cwd: string, env?: Record<string, string> }} options */
+  constructor(command, args, { cwd, env = {} }) {
+    this.#child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
     running.add(this.#child);
     /** Resolves with the exit code, or with the signal's name. @type {Promise<number | string>} */
     this.exited = new Promise((resolve) => this.#child.once("close", (code, signal) => {
@@ -158,10 +158,15 @@ export class Scene {
     return this.#start([...flags, fileURLToPath(file), JSON.stringify(options)]);
   }
 
+  /** Any other command. @param {string} command @param {string[]} args */
+  command(command, args, env) {
+    const running = new Running(command, args, { cwd: this.folder, env });
+    this.#processes.push(running);
+    return running;
+  }
+
   #start(args, env) {
-    const process = new Running(args, { cwd: this.folder, env });
-    this.#processes.push(process);
-    return process;
+    return this.command(process.execPath, args, env);
   }
 
   /** A command that ends by itself, in this process. @param {string[]} args @returns {Promise<{ code: number, text: string }>} */

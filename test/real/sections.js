@@ -3,9 +3,13 @@
  */
 import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
+import { startBroker } from "./broker.js";
+import { faketime, moveClock } from "./faketime.js";
+import { fillUp, smallDisk } from "./smalldisk.js";
 import { checkFederation } from "./ledger.js";
 import { Plant, somewhere } from "./plant.js";
 import { pause } from "./process.js";
+import { messageProxy, wireProxy } from "./proxy.js";
 
 const FOUR = ["north", "south", "east", "west"];
 const short = ({ model, ...figures }) => ({ ...figures, model: model.slice(0, 12) });
@@ -66,6 +70,91 @@ function acksOf(plant, id) {
   }
 }
 
+/** The state folder's disk is full, then there is room again. */
+async function fillDisk(scene, times) {
+  const plant = await Plant.open(scene, { clients: FOUR, rounds: 8 * times });
+  const disk = smallDisk(scene, "state", 64);
+  if (typeof disk === "string") return disk;
+  const codes = [];
+  let orchestrator = await plant.orchestrate();
+  const clients = plant.small(FOUR, { delayMs: 5 });
+  for (let time = 0; time < times; time++) {
+    await somewhere(orchestrator, 5 + scene.random.integer(10), scene.random);
+    const empty = fillUp(disk, 4096 * scene.random.integer(40));
+    codes.push(await orchestrator.done());
+    assert.match(orchestrator.tail(), /ENOSPC|no space/i);
+    empty();
+    orchestrator = await plant.orchestrate();
+  }
+  await finish([clients], orchestrator);
+  assert(codes.every((code) => code !== 0));
+  return { "times full": times, ...short(await checkFederation(scene, plant, plant.acks())) };
+}
+
+/** Time of day goes back and forth by years, for the orchestrator; a member is not valid in some of them. */
+async function moveTime(scene, moves) {
+  const env = faketime(scene);
+  if (typeof env === "string") return env;
+  // The fifth member does not take part.
+  const plant = await Plant.open(scene, { clients: FOUR, rounds: 12 * moves, policy: { closeAt: FOUR.length } });
+  await scene.run(["roster", "add", "brief", "--dir", "keys", "--not-after", "2039-01-01"]);
+  let orchestrator = await plant.orchestrate({ env });
+  const clients = plant.small(FOUR, { delayMs: 5 });
+  const states = [orchestrator.line((line) => line.includes('"reason":"expired"'))];
+  states[0].catch(() => {});
+  for (let move = 0; move < moves; move++) {
+    await somewhere(orchestrator, 5 + scene.random.integer(10), scene.random);
+    const days = move === 0 ? 9_000 : Math.round((scene.random.uniform() - 0.5) * 8_000);
+    moveClock(scene, days);
+    if (move === 0) {
+      const brief = plant.small(["brief"], { folder: "brief" });
+      await states[0];
+      await brief.kill();
+    }
+    if (move % 3 === 2) {
+      await orchestrator.kill();
+      orchestrator = await plant.orchestrate({ env });
+    }
+  }
+  await finish([clients], orchestrator);
+  return { moves, ...short(await checkFederation(scene, plant, plant.acks())) };
+}
+
+/** Messages are lost, late, repeated and damaged. */
+async function disturb(scene, rounds, { proxy, ...options }) {
+  const plant = await Plant.open(scene, { clients: FOUR, rounds, ...options });
+  const between = await proxy({ port: plant.port, random: scene.random });
+  scene.onClose(between.close);
+  const orchestrator = await plant.orchestrate();
+  const url = new URL(plant.url);
+  url.port = between.port;
+  const clients = plant.small(FOUR, { url: url.origin });
+  await finish([clients], orchestrator);
+  return { ...between.counts, ...short(await checkFederation(scene, plant, plant.acks())) };
+}
+
+/** The broker is killed and comes back, sometimes without what it stored. */
+async function killBroker(scene, kills, { stores = false, orchestrators = false } = {}) {
+  const broker = await startBroker(scene);
+  if (typeof broker === "string") return broker;
+  const plant = await Plant.open(scene, { clients: FOUR, rounds: Math.max(6, 2 * kills) });
+  plant.broker = broker.url;
+  let orchestrator = await plant.orchestrate();
+  const clients = plant.small(FOUR, { delayMs: 20 });
+  let killed = 0;
+  for (; killed < kills && !clients.ended; killed++) {
+    await somewhere(orchestrator, 4 + scene.random.integer(10), scene.random, 100);
+    await broker.kill();
+    if (stores) broker.deleteStore();
+    if (orchestrators) await orchestrator.kill();
+    await pause(scene.random.uniform() * 500);
+    await broker.run();
+    if (orchestrators || orchestrator.ended) orchestrator = await plant.orchestrate();
+  }
+  await finish([clients], orchestrator);
+  return { kills: killed, ...short(await checkFederation(scene, plant, plant.acks())) };
+}
+
 export const sections = {
   orchestrator: ({ kills }) => [
     ["kill orchestrator", (scene) => killOrchestrator(scene, kills)],
@@ -73,4 +162,16 @@ export const sections = {
   ],
   clients: ({ kills }) => [["kill clients", (scene) => killClients(scene, kills)]],
   folders: ({ kills }) => [["client folders deleted", (scene) => killClients(scene, Math.ceil(kills / 5), kills)]],
+  disk: ({ kills }) => [["disk full", (scene) => fillDisk(scene, Math.ceil(kills / 5))]],
+  clock: ({ kills }) => [["clock moved", (scene) => moveTime(scene, Math.ceil(kills / 5))]],
+  proxy: ({ kills }) => [
+    ["lossy, signed", (scene) => disturb(scene, kills, { proxy: messageProxy })],
+    ["lossy, unsigned", (scene) => disturb(scene, kills, { proxy: messageProxy, secure: false })],
+    ["lossy below TLS", (scene) => disturb(scene, Math.ceil(kills / 2), { proxy: wireProxy, tls: true })],
+  ],
+  nats: ({ kills }) => [
+    ["broker killed", (scene) => killBroker(scene, Math.ceil(kills / 5))],
+    ["broker's store deleted", (scene) => killBroker(scene, Math.ceil(kills / 10), { stores: true })],
+    ["broker and orchestrator", (scene) => killBroker(scene, Math.ceil(kills / 10), { orchestrators: true })],
+  ],
 };
