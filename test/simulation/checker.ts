@@ -63,12 +63,14 @@ export class Checker {
   readonly #figures = new Map<string, Float64Array>();
   readonly #reports = new Map<number, string>();
   readonly #schedule: Schedule;
+  readonly #listChanges: boolean;
   /** The events in which the open round had enough, and in which the last was closed. */
   #enoughAt = Infinity;
   #closedAt = -1;
 
-  constructor(reference: Reference, schedule: Schedule) {
+  constructor(reference: Reference, schedule: Schedule, listChanges: boolean) {
     this.reference = reference;
+    this.#listChanges = listChanges;
     this.#schedule = schedule;
   }
 
@@ -145,7 +147,8 @@ export class Checker {
       check(opened.cohort.includes(client), "attempt", () => `attempt ${attempt} of round ${round} is handed out to ${client}, who is not in its cohort`);
       if (process.fenced) return;
       check(epoch === this.epoch, "epoch", () => `a model of epoch ${epoch} in epoch ${this.epoch}`);
-      const over = round < reference.round || !reference.isOpen ? this.#closedAt : reference.enough ? this.#enoughAt : Infinity;
+      // While another list of clients is on its way, nobody knows yet what is enough.
+      const over = round < reference.round || !reference.isOpen ? this.#closedAt : reference.enough && !this.#listChanges ? this.#enoughAt : Infinity;
       check(over >= this.#schedule.count, "attempt", () => `round ${round} is handed out to ${client} although it takes no more updates`);
     } else if (kind === "done") {
       check(reference.isDone && fields.model === reference.model && sha256(numbers) === fields.model, "I3", () => `the last model is handed out as ${fields.model}, it is ${reference.isDone ? reference.model : "not there"}`);

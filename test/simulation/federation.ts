@@ -83,7 +83,7 @@ export class Federation {
     const ids = Array.from({ length: swarm.clients }, (_, index) => `plant-${String(index + 1).padStart(2, "0")}`);
     const aggregators = swarm.members > 0 ? ["line"] : [];
     const policy = { ...swarm.policy, maxSamples: swarm.maxSamples };
-    this.checker = new Checker(new Reference({ clients: ids, aggregators, rounds: swarm.rounds, parameters: this.#parameters, policy, float32: swarm.arithmetic === "float32" }), schedule);
+    this.checker = new Checker(new Reference({ clients: ids, aggregators, rounds: swarm.rounds, parameters: this.#parameters, policy, float32: swarm.arithmetic === "float32" }), schedule, swarm.enrol);
 
     const draws = random(seed, "factories");
     const cap = swarm.policy.overweight === "cap" && swarm.members === 0 ? 2 * swarm.maxSamples : swarm.maxSamples;
