@@ -83,13 +83,13 @@ export class Federation {
     const ids = Array.from({ length: swarm.clients }, (_, index) => `plant-${String(index + 1).padStart(2, "0")}`);
     const aggregators = swarm.members > 0 ? ["line"] : [];
     const policy = { ...swarm.policy, maxSamples: swarm.maxSamples };
-    this.checker = new Checker(new Reference({ clients: ids, aggregators, rounds: swarm.rounds, parameters: this.#parameters, policy, float32: swarm.arithmetic === "float32" }), schedule);
+    this.checker = new Checker(new Reference({ clients: ids, aggregators, rounds: swarm.rounds, parameters: this.#parameters, policy, float32: swarm.arithmetic === "float32" }), schedule, swarm.enrol);
 
     const draws = random(seed, "factories");
     const cap = swarm.policy.overweight === "cap" && swarm.members === 0 ? 2 * swarm.maxSamples : swarm.maxSamples;
     this.#factories = ids.map((id, index) => ({ id, index, samples: 1 + draws.integer(cap), host: this.#factoryHost(id, index), line: lineOf(id), wallMs: 0, done: false }));
     this.#orchestratorHost = new Host({
-      name: "orchestrator", schedule, random: random(seed, "orchestrator"), crashes: swarm.crashes, diskFaults: swarm.diskFaults, syncMs: swarm.syncMs, clocks: swarm.clocks,
+      name: "orchestrator", schedule, random: random(seed, "orchestrator"), crashes: swarm.crashes, diskFaults: swarm.diskFaults, syncMs: swarm.syncMs, clocks: swarm.clocks, zombies: swarm.zombies,
       start: (process, disk) => this.#startOrchestrator(process, disk),
       onDeath: (process) => this.#orchestratorDied(process),
       onReplaced: (path) => this.#flips.splice(0, Infinity, ...this.#flips.filter((flip) => flip.path !== path)),
@@ -179,10 +179,10 @@ export class Federation {
       const host = this.#orchestratorHost;
       const doom = host.process === process ? host.answer(kindOf(reply)) : undefined;
       if (doom === "before") {
-        host.crash("an answer is about to leave", this.swarm.zombies && !host.plan?.power);
+        host.crash("an answer is about to leave");
         return process.alive ? reply : never();
       }
-      if (doom === "after") this.schedule.in(0, "an answer has left", () => host.process === process && host.crash("an answer has left", this.swarm.zombies && !host.plan?.power));
+      if (doom === "after") this.schedule.in(0, "an answer has left", () => host.process === process && host.crash("an answer has left"));
       return reply;
     };
   }
@@ -200,7 +200,10 @@ export class Federation {
     const address = this.#orchestratorAddress;
     if (process.fenced && address.now) {
       address.before = address.now;
-      for (const { line } of this.#factories) if (this.#chaos.uniform() < 0.5) line.misledMs = this.schedule.nowMs + 15_000 * this.#chaos.uniform();
+      for (const { line } of this.#factories) {
+        line.misledFromMs = this.schedule.nowMs + 6000 * this.#chaos.uniform() ** 2;
+        line.misledToMs = line.misledFromMs + 6000 * this.#chaos.uniform();
+      }
       this.schedule.in(15_000, `${process.name} ends`, () => this.#endOf(process));
     } else {
       process.alive = false;
@@ -276,7 +279,7 @@ export class Federation {
   #asked({ id, host }: Factory, process: Process, exchange: Exchange): Exchange {
     return async (request, signal) => {
       const kind = kindOf(request);
-      this.#watch(() => this.checker.asks(id, request));
+      this.#watch(() => this.checker.asks(id, process, request));
       const answer = exchange(request, signal);
       if (kind === "update" && host.process === process && host.entry("update")) this.schedule.in(0, "an update has left", () => host.process === process && host.crash("an update has left"));
       const reply = await answer;
@@ -360,7 +363,7 @@ export class Federation {
     this.#network.weather = { ...CALM, pollMs: swarm.network.pollMs, patienceMs: 8000 };
     this.#orchestratorWallMs = 0;
     for (const host of [this.#orchestratorHost, this.#aggregatorHost, ...this.#factories.map(({ host }) => host)]) host?.calm();
-    for (const line of [this.#aggregatorLine, ...this.#factories.map(({ line }) => line)]) line.upBlockedMs = line.downBlockedMs = line.misledMs = 0;
+    for (const line of [this.#aggregatorLine, ...this.#factories.map(({ line }) => line)]) line.upBlockedMs = line.downBlockedMs = line.misledToMs = 0;
     for (const factory of this.#factories) factory.wallMs = 0;
     if (this.#orchestratorAddress.before) this.#endOf(this.#orchestratorAddress.before.process);
     if (swarm.enrol) this.#enrolAll();
@@ -442,7 +445,7 @@ export class Federation {
 
 const digest: Digest = async (bytes) => sha256(bytes);
 const never = (): Promise<never> => new Promise(() => {});
-const lineOf = (name: string): Line => ({ name, upBlockedMs: 0, downBlockedMs: 0, misledMs: 0 });
+const lineOf = (name: string): Line => ({ name, upBlockedMs: 0, downBlockedMs: 0, misledFromMs: 0, misledToMs: 0 });
 
 /** The operating system said so, however deep in. */
 function isDiskError(error: unknown): boolean {
