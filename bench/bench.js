@@ -18,6 +18,7 @@ import { aggregate } from "./aggregate.js";
 import { builds, noRelaxed } from "./builds.js";
 import { ceiling } from "./ceiling.js";
 import { convolutions } from "./convolution.js";
+import { exactness } from "./exactness.js";
 import { abuse, federation, sustained } from "./federation.js";
 import { forward } from "./forward.js";
 import { grow } from "./grow.js";
@@ -29,7 +30,7 @@ import { printJudged } from "./table.js";
 import { tiny } from "./tiny.js";
 import { train } from "./train.js";
 
-const SECTIONS = { train, convolution: convolutions, forward, aggregate, signal, acquisition, tiny, kernels, profile, grow, federation, sustained, abuse };
+const SECTIONS = { train, convolution: convolutions, forward, aggregate, signal, exactness, acquisition, tiny, kernels, profile, grow, federation, sustained, abuse };
 /** Minutes each, and only when they are asked for. */
 const LONG = ["grow", "federation", "sustained", "abuse"];
 const QUICK = Object.keys(SECTIONS).filter((name) => !LONG.includes(name));

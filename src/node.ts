@@ -121,13 +121,16 @@ function nodeThread(): Thread {
   };
 }
 
-/** Reads files below a folder: the user's data. */
+/** Reads files below a folder: the user's data. @throws RangeError for a folder in a file's place, and what the system says of a file that it refuses */
 export function folderSource(folder: string): Source {
   const read: Source = async (path) => {
+    const place = join(folder, path);
     try {
-      return new Uint8Array(await readFile(join(folder, path)));
+      return new Uint8Array(await readFile(place));
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+      if (code === "EISDIR") throw new RangeError(`${place}: expected a file, got a folder; move what is in it, or give the folder that holds the file itself as --data`);
       throw error;
     }
   };

@@ -17,6 +17,7 @@ export { GAP, NOT_A_NUMBER, OUT_OF_RANGE, STUCK, type Channel, type ChannelCount
 export { csvBatches, readCsv, type CsvKind, type CsvLimits, type CsvOptions } from "./data/csv.ts";
 export { parseParquet, readParquet, type ParquetLimits, type ParquetOptions } from "./data/parquet.ts";
 export { parseNpy, readNpy, type NpyArray } from "./data/npy.ts";
+export { readMat as parseMat, readMatFile as readMat, type Mat, type MatArray } from "./data/mat.ts";
 export { numbersOf, type Column, type Records } from "./data/records.ts";
 export type { Bytes } from "./data/stream.ts";
 

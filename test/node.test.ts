@@ -79,6 +79,9 @@ describe("worker threads", () => {
     const source = folderSource(path("test"));
     expect(new TextDecoder().decode(await source("node.test.ts"))).toContain("worker threads");
     expect(await source("nothing.txt")).toBeUndefined();
+    expect(await source("node.test.ts/nothing.txt")).toBeUndefined();
+    await expect(source("data")).rejects.toThrow(/test\/data: expected a file, got a folder; move what is in it/);
+    await expect(source("data")).rejects.toThrow(RangeError);
   });
 });
 

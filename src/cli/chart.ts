@@ -8,6 +8,7 @@ import { dirname, join } from "node:path";
 import type { RoundRecord } from "../tasks/result.ts";
 import { measuresOf } from "./measure.ts";
 import { meanLoss } from "./progress.ts";
+import { palette } from "./style.ts";
 
 export interface Curves {
   /** Shown with the chart, and read to those who do not see it. */
@@ -52,10 +53,7 @@ const light = () => printing || !dark.matches;
 const ink = () => (light() ? "#16202c" : "#f2f6fa");
 const soft = () => (light() ? "#5b6776" : "#9aa8b8");
 const line = () => (light() ? "#e6eaef" : "#26303c");
-const palette = {
-  light: ["#1f6feb", "#d9730d", "#1a9c6b", "#b8409c", "#8a6d00", "#0a94b3", "#c0392b", "#7457d6"],
-  dark: ["#6cb0ff", "#f5a35c", "#57d3a0", "#f08bd6", "#e0c34f", "#5fd0e6", "#ff8a80", "#b49cff"],
-};
+const palette = ${JSON.stringify(palette)};
 const colour = (index) => () => palette[light() ? "light" : "dark"][(index - 1) % 8];
 const plots = charts.map((chart) => {
   const host = document.querySelector('[data-chart="' + chart.title + '"]');

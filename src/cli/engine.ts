@@ -9,6 +9,7 @@ import type * as spec from "../model/spec.ts";
 import type * as node from "../node.ts";
 import type * as onnx from "../onnx/inspect.ts";
 import type * as evidence from "../tasks/evidence.ts";
+import type * as provenance from "../tasks/provenance.ts";
 import type * as run from "../tasks/run.ts";
 import type * as studies from "../tasks/studies.ts";
 import type { Task } from "../tasks/task.ts";
@@ -20,6 +21,7 @@ export interface Engine {
   readonly runStudy: typeof studies.runStudy;
   readonly pendingUnits: typeof studies.pendingUnits;
   readonly evidenceOf: typeof evidence.evidenceOf;
+  readonly witness: typeof provenance.witness;
   readonly resolve: typeof run.resolve;
   readonly run: typeof run.run;
   readonly evaluateRun: typeof run.evaluateRun;
@@ -38,15 +40,16 @@ export interface Engine {
 }
 
 export async function loadEngine(): Promise<Engine> {
-  const [run, studies, { evidenceOf }, inspection, { folderSource, threadPool }, { parseSpec }, { decodeCheckpoint }, plan] = await Promise.all([
+  const [run, studies, { evidenceOf }, { witness }, inspection, { folderSource, threadPool }, { parseSpec }, { decodeCheckpoint }, plan] = await Promise.all([
     import("../tasks/run.ts"),
     import("../tasks/studies.ts"),
     import("../tasks/evidence.ts"),
+    import("../tasks/provenance.ts"),
     import("../onnx/inspect.ts"),
     import("../node.ts"),
     import("../model/spec.ts"),
     import("../model/checkpoint.ts"),
     import("../model/plan.ts"),
   ]);
-  return { ...run, ...studies, evidenceOf, ...inspection, ...plan, folderSource, threadPool, parseSpec, decodeCheckpoint, loadOnnxRunner };
+  return { ...run, ...studies, evidenceOf, witness, ...inspection, ...plan, folderSource, threadPool, parseSpec, decodeCheckpoint, loadOnnxRunner };
 }

@@ -17,7 +17,7 @@ export interface EvaluateOptions {
 }
 
 export async function evaluate(path: string, options: EvaluateOptions, io: Io, engine: Engine): Promise<number> {
-  const { config, model } = readRun(resolvePath(io.directory, path));
+  const { config, model } = readRun(resolvePath(io.directory, path), "its models are judged on all test data already: see report.html or summary.json there");
   const source = openData(options.data, io, engine);
   const pool = engine.threadPool(options.workers);
   try {

@@ -12,25 +12,31 @@
  * whole line always has its checkpoint, at whichever moment the power fails.
  */
 import { accessSync, closeSync, constants, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import type { RoundRecord } from "../tasks/result.ts";
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
 
-export type FolderState =
+/** What a folder holds; `Kept` is what an interrupted process left there to go on from. */
+export type FolderState<Kept> =
   /** Nothing there, or an empty folder. */
   | { readonly kind: "free" }
   | { readonly kind: "finished" }
-  /** Rounds were completed, the run was not. */
-  | { readonly kind: "interrupted"; readonly config: Json; readonly records: readonly RoundRecord[]; readonly checkpoint: Uint8Array }
+  | ({ readonly kind: "interrupted"; readonly config: Json } & Kept)
   /** Something else lives here. */
   | { readonly kind: "foreign"; readonly found: string };
+
+/** The completed rounds of a run, and the parameters after the last. */
+export interface KeptRounds {
+  readonly records: readonly RoundRecord[];
+  readonly checkpoint: Uint8Array;
+}
 
 const checkpointName = (round: number) => `checkpoint-${round}.safetensors`;
 const isCheckpoint = (name: string) => /^checkpoint-\d+\.safetensors$/.test(name);
 
 /** What a folder holds, looked at without changing it. */
-export function readFolder(path: string): FolderState {
+export function readFolder(path: string): FolderState<KeptRounds> {
   const names = listFolder(path).filter((name) => !name.endsWith(".part"));
   if (names.length === 0) return { kind: "free" };
   if (names.includes("summary.json")) return { kind: "finished" };
@@ -45,8 +51,20 @@ export function readFolder(path: string): FolderState {
   return { kind: "interrupted", config, records, checkpoint: readBytes(join(path, checkpointName(last.round))) };
 }
 
-/** What is needed of a finished run to go on with its model. */
-export function readRun(path: string): { config: Json; model: Uint8Array } {
+/** The study whose folder this is; undefined where it is none. */
+export function studyIn(path: string): string | undefined {
+  if (!listFolder(path).includes("config.json")) return undefined;
+  const config = readJson(join(path, "config.json"));
+  return isRecord(config) && typeof config.study === "string" ? config.study : undefined;
+}
+
+/**
+ * What is needed of a finished run to go on with its model.
+ * @param ofStudy what to do instead where the folder is a study's
+ */
+export function readRun(path: string, ofStudy: string): { config: Json; model: Uint8Array } {
+  const study = studyIn(path);
+  if (study !== undefined) throw new RangeError(`${path}: holds the study ${study}, not one run; ${ofStudy}`);
   const state = readFolder(path);
   if (state.kind === "interrupted") throw new RangeError(`${path}: the run is not finished; resume it with: millwright train … --out ${path}`);
   if (state.kind !== "finished") throw new RangeError(`${path}: expected the folder of a run, with config.json, model.safetensors and summary.json`);
@@ -93,6 +111,57 @@ export function listFolder(path: string): string[] {
 export function isAbsence(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException;
   return code === "ENOENT" || code === "ENOTDIR";
+}
+
+/** What a command looks for: a folder to write to. */
+export interface Wanted<Kept> {
+  readonly noun: "run" | "study";
+  /** What relative paths start from. */
+  readonly directory: string;
+  /** As --out says. */
+  readonly out: string | undefined;
+  read(path: string): FolderState<Kept>;
+}
+
+export interface Chosen<Kept> {
+  readonly path: string;
+  /** As it is shown to people. */
+  readonly shown: string;
+  /** Absent where nothing was done there. */
+  readonly kept: Kept | undefined;
+  /** Folders of the default name that wait for another configuration, and in what it differs. */
+  readonly passed: readonly string[];
+}
+
+/** Before any data is read: a folder that is given has to be free, or to wait to be gone on with. @throws RangeError */
+export function checkFolder<Kept>({ noun, directory, out, read }: Wanted<Kept>): void {
+  if (out === undefined) return;
+  const path = resolve(directory, out);
+  const state = read(path);
+  if (state.kind === "finished") throw new RangeError(`${out}: holds a finished ${noun}; give another --out, or remove the folder to run anew`);
+  if (state.kind === "foreign") throw new RangeError(`${out}: holds ${state.found}, which is not of a ${noun}; give a new or empty folder with --out`);
+  checkWritable(path);
+}
+
+/** The folder given, or the first of <name>, <name>-2, <name>-3 … that is free or waits for just this configuration. */
+export function chooseFolder<Kept>(wanted: Wanted<Kept>, name: string, config: Json): Chosen<Kept> {
+  const { noun, directory, out, read } = wanted;
+  checkFolder(wanted);
+  const passed: string[] = [];
+  for (let attempt = 1; ; attempt++) {
+    const shown = out ?? `${name}${attempt === 1 ? "" : `-${attempt}`}`;
+    const path = resolve(directory, shown);
+    const state = read(path);
+    const different = state.kind === "interrupted" ? differences(state.config, config) : [];
+    if (different.length > 0) {
+      const holds = `${shown}: holds an interrupted ${noun} of another configuration (${different.join("; ")})`;
+      if (out !== undefined) throw new RangeError(`${holds}; give another --out or the same options`);
+      passed.push(holds);
+    } else if (state.kind === "free" || state.kind === "interrupted") {
+      checkWritable(path);
+      return { path, shown, kept: state.kind === "interrupted" ? state : undefined, passed };
+    }
+  }
 }
 
 /** A run's folder while the run goes on. Nothing is made on disk before the first round is complete. */

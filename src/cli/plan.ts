@@ -7,7 +7,7 @@ import { join, resolve as resolvePath } from "node:path";
 import type { ModelSpec } from "../model/spec.ts";
 import type { Plan } from "../model/plan.ts";
 import type { Engine } from "./engine.ts";
-import { readBytes, readJson } from "./folder.ts";
+import { listFolder, readBytes, readJson, studyIn } from "./folder.ts";
 import { count, percent } from "./format.ts";
 import type { Io } from "./program.ts";
 import { formatTable } from "./table.ts";
@@ -79,6 +79,11 @@ async function specOf(source: string, io: Io, engine: Engine): Promise<ModelSpec
   if (!stat) throw new RangeError(`${source}: no such file; ${expected}`);
   const file = stat.isDirectory() ? join(path, "config.json") : path;
   if (!statSync(file, { throwIfNoEntry: false })) throw new RangeError(`${source}: no run, it has no config.json; ${expected}`);
+  const study = stat.isDirectory() ? studyIn(path) : undefined;
+  if (study !== undefined) {
+    const model = listFolder(path).includes("model.safetensors");
+    throw new RangeError(`${source}: holds the study ${study}, which trains several models; give ${model ? `the one it left: ${join(source, "model.safetensors")}` : "a JSON file with a spec"}`);
+  }
   const shown = stat.isDirectory() ? join(source, "config.json") : source;
   try {
     if (source.endsWith(".safetensors")) return engine.decodeCheckpoint(readBytes(file)).spec;

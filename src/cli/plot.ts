@@ -60,10 +60,18 @@ ${predictions.map(
 </svg>`;
 }
 
-/** About six steps of 1, 2 or 5 times a power of ten. */
-function niceStep(range: number): number {
+/** A step of 1, 2 or 5 times a power of ten; about so many fill the range. */
+function niceStep(range: number, steps = 6): number {
   let power = 1;
-  while (power * 10 <= range / 6) power *= 10;
-  while (power > range / 6 && power > 1e-9) power /= 10;
-  return [1, 2, 5, 10].map((factor) => factor * power).find((step) => range / step <= 6) ?? 10 * power;
+  while (power * 10 <= range / steps) power *= 10;
+  while (power > range / steps && power > 1e-9) power /= 10;
+  return [1, 2, 5, 10].map((factor) => factor * power).find((step) => range / step <= steps) ?? 10 * power;
+}
+
+/** About five steps around the values: from, to and the ticks. */
+export function axisOf(low: number, high: number): { readonly from: number; readonly to: number; readonly ticks: readonly number[] } {
+  const step = niceStep(high - low || Math.abs(high) || 1, 5);
+  const from = Math.floor(low / step) * step;
+  const to = Math.max(from + step, Math.ceil(high / step) * step);
+  return { from, to, ticks: Array.from({ length: Math.round((to - from) / step) + 1 }, (_, index) => from + index * step) };
 }

@@ -4,7 +4,6 @@
  *
  *     0 done   1 a fault of ours, with its stack   2 refused input, one line   130 interrupted
  */
-import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { BUILDS } from "../kernels/build.ts";
@@ -17,6 +16,7 @@ import { plan, type PlanOptions } from "./plan.ts";
 import { describeRoster } from "./roster.ts";
 import { trainStudy } from "./study.ts";
 import { train, type TrainOptions } from "./train.ts";
+import { VERSION } from "./version.ts";
 
 export interface Io {
   readonly stdout: (text: string) => void;
@@ -53,10 +53,9 @@ export async function main(argv: readonly string[], io: Io, load: () => Promise<
 export type Perform = (exitCode: Promise<number>) => Promise<void>;
 
 function describe(io: Io, engine: Engine, perform: Perform): Command {
-  const { version } = createRequire(import.meta.url)("../../package.json") as { version: string };
   const program = new Command("millwright")
     .description("Train one model across factories without moving their data.")
-    .version(version)
+    .version(VERSION)
     .exitOverride()
     .configureOutput({
       writeOut: io.stdout,
@@ -87,7 +86,7 @@ function describe(io: Io, engine: Engine, perform: Perform): Command {
     .option("--freeze <L,L,…>", "numbers of layers that keep what they have learned there", layerList)
     .option("--compare", "train solo and centralised models too, each with as many gradient steps per sample", false)
     .addOption(workers)
-    .option("--out <DIR>", "the run folder (default: runs/<task>-seed<S>)")
+    .option("--out <DIR>", "the folder for what comes of it (default: runs/<task>-seed<S>, of a study runs/<study> or runs/<study>-<subset>; where that is taken, …-2, …-3)")
     .option("--json", "print the summary as JSON on stdout, progress on stderr", false)
     .addHelpText("after", taskHelp(engine))
     .action((task: string, options: TrainRequest) => perform(trainEither(task, options, io, engine)));
@@ -141,9 +140,18 @@ function trainEither(name: string, { seed, seeds, ...options }: TrainRequest, io
   if (study && (!task || seeds) && (options.from !== undefined || options.freeze)) {
     throw new RangeError(`a study trains each of its models from the start; --from and --freeze are for one run${task ? ", without --seeds" : ""}; what transfer is worth, the study "transfer" tells`);
   }
+  if (study && (!task || seeds)) refuseSchedule(name, options, task);
   if (study && (!task || seeds)) return trainStudy(study, { ...options, seeds: seeds ?? (seed === undefined ? undefined : [seed]) }, io, engine);
   if (seeds) throw new RangeError(`task ${name} has no study; give one --seed, or use npm run seeds in the repository`);
   return train(name, { ...options, seed: seed ?? 1 }, io, engine);
+}
+
+/** What a study decides itself; ignored, it would seem to have had an effect. */
+function refuseSchedule(name: string, { factories, rounds, localEpochs, batch, block, compare }: Omit<TrainRequest, "seed" | "seeds">, task: boolean): void {
+  const given = Object.entries({ factories, rounds, "local-epochs": localEpochs, batch, block, compare: compare || undefined }).filter(([, value]) => value !== undefined);
+  if (given.length === 0) return;
+  const flags = given.map(([flag]) => `--${flag}`).join(" ");
+  throw new RangeError(`study ${name} has its own factories and rounds for each case, and compares alone, federated and in one place anyway; leave out ${flags}${task ? ", or --seeds for one run" : ""}`);
 }
 
 function layerList(text: string): number[] {

@@ -2,19 +2,20 @@
  * @module
  * `millwright train <study>`: every case under every seed, and the tables made of their scores.
  */
-import { relative, resolve as resolvePath } from "node:path";
+import { join, relative } from "node:path";
 import type { BuildName } from "../kernels/build.ts";
 import { showFigure, type Unit } from "../tasks/evidence.ts";
 import type { Study, StudyCase } from "../tasks/study.ts";
 import { openData } from "./data.ts";
 import type { Engine } from "./engine.ts";
 import { formatEvidence } from "./evidence.ts";
-import { checkWritable, type Json } from "./folder.ts";
+import { checkFolder, chooseFolder, listFolder, readBytes, type Json, type Wanted } from "./folder.ts";
 import { duration } from "./format.ts";
 import type { Io } from "./program.ts";
-import { StudyFolder } from "./studyfolder.ts";
+import { readStudyFolder, StudyFolder, type KeptUnits } from "./studyfolder.ts";
 import { renderStudy } from "./studyreport.ts";
 import { formatTable } from "./table.ts";
+import { VERSION } from "./version.ts";
 
 export interface StudyOptions {
   readonly data?: string;
@@ -34,19 +35,23 @@ export async function trainStudy(study: Study, options: StudyOptions, io: Io, en
   const began = io.nowMs();
   const { data, build = "simd", workers, json } = options;
   const say = json ? io.stderr : io.stdout;
-  const source = openData(data, io, engine);
-  if (!source) throw new RangeError(`study ${study.name} needs data; give the folder with its files as --data DIR`);
+  const wanted: Wanted<KeptUnits> = { noun: "study", directory: io.directory, out: options.out, read: readStudyFolder };
+  checkFolder(wanted);
+  const files = openData(data, io, engine);
+  if (!files) throw new RangeError(`study ${study.name} needs data; give the folder with its files as --data DIR`);
   const subset = subsetOf(study, options.subset);
   const seeds = options.seeds ?? study.seeds;
-  const shown = options.out ?? `runs/${study.name}${subset === undefined ? "" : `-${subset}`}`;
-  const path = resolvePath(io.directory, shown);
   const interruption = new AbortController();
   io.onInterrupt(() => interruption.abort());
 
+  const { source, provenance } = engine.witness(files);
   const cases = await study.cases({ source, subset, signal: interruption.signal });
-  const config: Json = { study: study.name, subset: subset ?? null, seeds, build, cases: cases.map(({ name }) => name) };
-  const folder = StudyFolder.open(path, config, shown);
-  checkWritable(path);
+  const read = await provenance();
+  const config: Json = { study: study.name, subset: subset ?? null, seeds, build, version: VERSION, data: { ...read }, cases: cases.map(({ name }) => name) };
+  const { path, shown, kept, passed } = chooseFolder(wanted, `runs/${study.name}${subset === undefined ? "" : `-${subset}`}`, config);
+  const order = orderOf(cases, seeds);
+  const folder = new StudyFolder(path, config, order, kept);
+  for (const holds of passed) say(`${holds}\n`);
   say(`millwright train ${study.name}${subset === undefined ? "" : ` --subset ${subset}`}: ${cases.length} case${cases.length === 1 ? "" : "s"}, seeds ${seeds.join(", ")}, ${workers} worker${workers === 1 ? "" : "s"}, build ${build}\n`);
   if (folder.units.length > 0) say(`resuming ${shown}: ${folder.units.length} done\n`);
 
@@ -55,18 +60,23 @@ export async function trainStudy(study: Study, options: StudyOptions, io: Io, en
     io.stderr(`\nmillwright: interrupted; ${folder.units.length === 0 ? "nothing was written" : `what is done is in ${shown}; the same command goes on from there`}\n`);
     return INTERRUPTED;
   }
-  const order = new Map(cases.map(({ name }, index) => [name, index]));
-  const units = [...folder.units].sort((a, b) => a.seed - b.seed || order.get(a.case)! - order.get(b.case)!);
-  const evidence = engine.evidenceOf(study, subset, units);
+  const units = [...folder.units].sort((a, b) => order(a) - order(b));
+  const evidence = engine.evidenceOf(study, subset, units, cases);
   const wallSeconds = Math.round((io.nowMs() - began) / 100) / 10;
-  const whole = { study: study.name, subset: subset ?? null, seeds, build, origin: study.origin, evidence, onnx: units.find(({ model }) => model)?.model ?? null, wallSeconds };
+  const whole = { study: study.name, subset: subset ?? null, seeds, build, version: VERSION, data: read, origin: study.origin, evidence, onnx: units.find(({ model }) => model)?.model ?? null, wallSeconds };
   const summary = JSON.parse(JSON.stringify(whole)) as Json; // JSON has no undefined
   folder.finish(renderStudy({ study, subset, seeds, evidence, wallSeconds }), summary);
   say(`\n${formatEvidence(evidence)}\n`);
-  say(formatTable([{ title: `files in ${relative(io.directory, path) || path}`, align: "left" }, { title: "", align: "left" }], filesOf(folder)));
+  say(formatTable([{ title: `files in ${relative(io.directory, path) || path}`, align: "left" }, { title: "", align: "left" }], filesOf(folder, engine)));
   say(`\nwall time ${duration(wallSeconds)}\n`);
   if (json) io.stdout(`${JSON.stringify(summary)}\n`);
   return 0;
+}
+
+/** Where a unit stands: seed by seed as they were given, the cases of each in their order. */
+function orderOf(cases: readonly StudyCase[], seeds: readonly number[]): (unit: Pick<Unit, "case" | "seed">) => number {
+  const places = new Map(cases.map(({ name }, index) => [name, index]));
+  return (unit) => seeds.indexOf(unit.seed) * cases.length + places.get(unit.case)!;
 }
 
 function subsetOf({ name, subsets }: Study, given: string | undefined): string | undefined {
@@ -78,14 +88,19 @@ function subsetOf({ name, subsets }: Study, given: string | undefined): string |
   return given ?? subsets[0];
 }
 
-function filesOf(folder: StudyFolder): (readonly string[])[] {
+/** What is there, and what it is. */
+function filesOf({ path }: StudyFolder, engine: Engine): (readonly string[])[] {
+  const there = listFolder(path);
+  const inputs = there.includes("model.onnx") ? engine.inspectOnnx(readBytes(join(path, "model.onnx"))).inputs : [];
+  const input = inputs.map(({ name, type, shape }) => `${name} ${type} [${shape?.join(", ") ?? ""}]`).join(" and ");
   return [
     ["report.html", "tables and plots; open it in a browser"],
-    ...(folder.hasModel ? [["model.onnx", "the deployable model"], ["model.safetensors", "the same parameters, to train on or evaluate"]] : []),
+    ["model.onnx", `the deployable model; input: ${input}`],
+    ["model.safetensors", "the same parameters; millwright export makes the ONNX of them"],
     ["summary.json", "the tables, for programs"],
     ["scores.jsonl", "a line a case and seed: every model on every factory"],
     ["config.json", "what this study was made of"],
-  ];
+  ].filter(([name]) => there.includes(name));
 }
 
 interface Parts {

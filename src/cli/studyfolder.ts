@@ -12,42 +12,43 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Unit } from "../tasks/evidence.ts";
 import type { CaseResult } from "../tasks/study.ts";
-import { differences, formatJson, listFolder, parseJson, readJson, writeSynced, writeWhole, type Json } from "./folder.ts";
+import { formatJson, listFolder, parseJson, readJson, writeSynced, writeWhole, type FolderState, type Json } from "./folder.ts";
 
 type Model = NonNullable<CaseResult["model"]>;
 
+/** The cases and seeds that are done. */
+export interface KeptUnits {
+  readonly units: readonly Unit[];
+}
+
+/** What a folder holds, looked at without changing it. */
+export function readStudyFolder(path: string): FolderState<KeptUnits> {
+  const names = listFolder(path).filter((name) => !name.endsWith(".part"));
+  if (names.length === 0) return { kind: "free" };
+  if (names.includes("summary.json")) return { kind: "finished" };
+  const run = names.find((name) => name === "rounds.jsonl");
+  if (run || !names.includes("config.json")) return { kind: "foreign", found: run ?? names[0] };
+  if (!names.includes("scores.jsonl")) return { kind: "free" }; // a configuration whose first case did not end
+  // A line that was being written has no newline yet.
+  const lines = readFileSync(join(path, "scores.jsonl"), "utf8").split("\n").slice(0, -1);
+  const units = lines.map((line, index) => parseJson(line, `${join(path, "scores.jsonl")}:${index + 1}`) as unknown as Unit);
+  return units.length === 0 ? { kind: "free" } : { kind: "interrupted", config: readJson(join(path, "config.json")), units };
+}
+
+/** A study's folder while it goes on. Nothing is made on disk before the first case is done. */
 export class StudyFolder {
   readonly path: string;
   readonly units: Unit[];
   readonly #config: Json;
+  readonly #order: (unit: Unit) => number;
   #opened = false;
-  #kept = false;
 
-  private constructor(path: string, config: Json, units: Unit[], kept: boolean) {
+  /** @param order of the units as the study asks for them: cases end in any order, and the first that leaves a model leaves it here */
+  constructor(path: string, config: Json, order: (unit: Unit) => number, { units }: KeptUnits = { units: [] }) {
     this.path = path;
+    this.units = [...units];
     this.#config = config;
-    this.units = units;
-    this.#kept = kept;
-  }
-
-  /**
-   * A new or empty folder, or one that waits for just this study. Nothing is made on disk yet.
-   * @throws RangeError for any other; `shown` is what messages call it
-   */
-  static open(path: string, config: Json, shown: string): StudyFolder {
-    const names = listFolder(path).filter((name) => !name.endsWith(".part"));
-    if (names.includes("summary.json")) throw new RangeError(`${shown}: holds a finished run; give another --out, or remove the folder to run anew`);
-    if (names.length > 0 && !names.includes("config.json")) throw new RangeError(`${shown}: holds ${names[0]}, which is not of a study; give a new or empty folder with --out`);
-    if (!names.includes("scores.jsonl")) {
-      if (names.includes("rounds.jsonl")) throw new RangeError(`${shown}: holds a run, not a study; give another --out`);
-      return new StudyFolder(path, config, [], false);
-    }
-    const different = differences(readJson(join(path, "config.json")), config);
-    if (different.length > 0) throw new RangeError(`${shown}: holds an interrupted study of another configuration (${different.join("; ")}); give another --out or the same options`);
-    // A line that was being written has no newline yet.
-    const lines = readFileSync(join(path, "scores.jsonl"), "utf8").split("\n").slice(0, -1);
-    const units = lines.map((line, index) => parseJson(line, `${join(path, "scores.jsonl")}:${index + 1}`) as unknown as Unit);
-    return new StudyFolder(path, config, units, names.includes("model.onnx"));
+    this.#order = order;
   }
 
   /** Keep what is done: from here on it is not done again. */
@@ -56,10 +57,9 @@ export class StudyFolder {
       mkdirSync(this.path, { recursive: true });
       writeWhole(join(this.path, "config.json"), formatJson(this.#config));
     }
-    if (model && !this.#kept) {
+    if (model && this.#order(unit) < Math.min(...this.units.filter(({ model }) => model).map(this.#order))) {
       writeWhole(join(this.path, "model.safetensors"), model.checkpoint);
       writeWhole(join(this.path, "model.onnx"), model.onnx);
-      this.#kept = true;
     }
     this.units.push(unit);
     const lines = join(this.path, "scores.jsonl");
@@ -67,10 +67,6 @@ export class StudyFolder {
     if (this.#opened) writeSynced(lines, "a", toLine(unit));
     else writeWhole(lines, this.units.map(toLine).join(""));
     this.#opened = true;
-  }
-
-  get hasModel(): boolean {
-    return this.#kept;
   }
 
   /** The summary last, since it says that the study is finished. */

@@ -1,13 +1,16 @@
 /**
  * @module
- * report.html of a study: targets first, then each model of each case as a dot with its range, then the tables.
+ * report.html of a study: targets first, then curves where the study has some, each model of each case as a dot
+ * with its range, and the tables.
  */
-import { showFigure, showNumber, type Evidence, type Row } from "../tasks/evidence.ts";
+import { showNumber, showTarget, type Evidence, type Row } from "../tasks/evidence.ts";
 import type { Study, StudyMeasure } from "../tasks/study.ts";
+import { drawCurve } from "./curve.ts";
 import { evidenceTable, judgement, titleOf, WAYS } from "./evidence.ts";
 import { duration } from "./format.ts";
 import { html, type Html } from "./html.ts";
 import { renderPage } from "./page.ts";
+import { axisOf } from "./plot.ts";
 
 export interface StudyReport {
   readonly study: Study;
@@ -26,6 +29,7 @@ export function renderStudy({ study, subset, seeds, evidence, wallSeconds }: Stu
     heading: `${name.charAt(0).toUpperCase()}${name.slice(1)}`,
     lead: `${study.summary}. ${cases} case${cases === 1 ? "" : "s"}, seed${seeds.length === 1 ? "" : "s"} ${seeds.join(", ")}, ${duration(wallSeconds)}. All figures are of test data, which training never saw.`,
     main: html`${targets(evidence)}
+${curves(evidence)}
 ${pictures(evidence)}
 ${tables(evidence)}
 ${advice(evidence)}
@@ -39,10 +43,20 @@ function targets({ verdicts }: Evidence): Html | null {
 ${verdicts.map((verdict) => {
   const { target, measure, measured, must } = verdict;
   const sign = measure.better === "higher" ? "≥" : "≤";
-  const bound = `target ${sign} ${showFigure(measure, target.must)}${target.stretch === undefined ? "" : `, stretch ${sign} ${showFigure(measure, target.stretch)}`}`;
+  const bound = `target ${sign} ${showTarget(target, measure, target.must)}${target.stretch === undefined ? "" : `, stretch ${sign} ${showTarget(target, measure, target.stretch)}`}`;
   const mark = measured === null ? null : html`<span class="verdict ${must ? "met" : "missed"}">${must ? "✓" : "✗"} ${judgement(verdict)}</span> `;
-  return html`<div class="figure"><dt>${titleOf(verdict)}</dt><dd class="value">${measured === null ? "–" : showFigure(measure, measured).replaceAll(" ", "\u00a0")}</dd><dd class="target">${mark}${bound}</dd></div>\n`;
+  return html`<div class="figure"><dt>${titleOf(verdict)}</dt><dd class="value">${measured === null ? "–" : showTarget(target, measure, measured).replaceAll(" ", "\u00a0")}</dd><dd class="target">${mark}${bound}</dd></div>\n`;
 })}</dl>`;
+}
+
+function curves({ measures: [measure], curves: all }: Evidence): Html | null {
+  if (all.length === 0) return null;
+  return html`<section aria-labelledby="curves-title">
+<h2 id="curves-title">${measure.title} by ${[...new Set(all.map(({ axis }) => axis))].join(", by ")}</h2>
+<p>${measure.meaning}; ${measure.better === "higher" ? "more" : "less"} is better. A dot is the mean over the seeds, its line reaches from the least to the greatest. Places are spaced evenly, whatever lies between them.</p>
+${all.map((curve) => html`<h3>${curve.curve}</h3>
+<div class="scroll">${drawCurve(measure, curve)}</div>
+`)}</section>`;
 }
 
 const LEFT = 330;
@@ -65,9 +79,8 @@ function dots(measure: StudyMeasure, rows: readonly Row[]): Html {
   const spreads = rows.map(({ figures }) => figures[measure.name]);
   const scale = measure.unit === "%" ? 100 : 1;
   const ends = spreads.flatMap(({ least, greatest }) => [least * scale, greatest * scale]);
-  const [from, to, step] = axis(Math.min(...ends), Math.max(...ends));
+  const { from, to, ticks } = axisOf(Math.min(...ends), Math.max(...ends));
   const x = (value: number) => (LEFT + ((value - from) / (to - from)) * (WIDTH - LEFT - RIGHT)).toFixed(1);
-  const ticks = Array.from({ length: Math.round((to - from) / step) + 1 }, (_, index) => from + index * step);
   let y = 6;
   let before = "";
   const lines = rows.map((row, index) => {
@@ -88,25 +101,14 @@ function dots(measure: StudyMeasure, rows: readonly Row[]): Html {
 ${ticks.map((tick) => html`<line class="grid" x1="${x(tick)}" x2="${x(tick)}" y1="8" y2="${y}"/><text x="${x(tick)}" y="${(y + 16).toFixed(0)}" text-anchor="middle">${+tick.toPrecision(6)}${measure.unit === "%" ? " %" : ""}</text>\n`)}${lines}</svg>`;
 }
 
-/** About five steps of 1, 2 or 5 times a power of ten, around the values. */
-function axis(low: number, high: number): [number, number, number] {
-  const range = high - low || Math.abs(high) || 1;
-  let power = 1;
-  while (power * 10 <= range / 5) power *= 10;
-  while (power > range / 5) power /= 10;
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => range / candidate <= 5) ?? 10 * power;
-  const from = Math.floor(low / step) * step;
-  return [from, Math.max(from + step, Math.ceil(high / step) * step), step];
-}
-
 function tables({ measures, rows, mean, worst }: Evidence): Html {
-  const { columns, cells } = evidenceTable(measures, rows);
+  const { columns, cells } = evidenceTable(measures, [...rows, ...mean, ...worst]);
   const left = columns.map(({ align }) => (align === "left" ? "words" : ""));
   const body = (group: readonly Row[]) => group.map((row) => html`<tr>${cells(row).map((cell, index) => html`<td class="${left[index]}">${cell}</td>`)}</tr>\n`);
   const summary = [...mean, ...worst];
   return html`<section aria-labelledby="table-title">
 <h2 id="table-title">Every model of every case</h2>
-<p>Mean over the seeds, in brackets the least and the greatest. Alone: a factory's own data. Federated: only updates travel. In one place: all data together. A star marks Student's interval over seeds; the others are from resampled test units.</p>
+<p>Mean over the seeds, in brackets the least and the greatest. Alone: a factory's own data. Federated: only updates travel. In one place: all data together. A star marks Student's interval over seeds, a dagger one from resampled cases; the others are from resampled test units.</p>
 <div class="scroll"><table class="wide">
 <thead><tr>${columns.map(({ title }, index) => html`<th scope="col" class="${left[index]}">${title}</th>`)}</tr></thead>
 <tbody>

@@ -3,7 +3,18 @@
  * How the report looks: light and dark as the reader's system has it, one column on a narrow screen, ink-saving on paper.
  * Widths and colours that depend on figures are SVG attributes, since the page's policy allows no style attributes.
  */
+/** Of lines that are told apart by colour. */
+export const palette = {
+  light: ["#1f6feb", "#d9730d", "#1a9c6b", "#b8409c", "#8a6d00", "#0a94b3", "#c0392b", "#7457d6"],
+  dark: ["#6cb0ff", "#f5a35c", "#57d3a0", "#f08bd6", "#e0c34f", "#5fd0e6", "#ff8a80", "#b49cff"],
+} as const;
+export const HUES = palette.light.length;
+const hues = (colours: readonly string[]) => colours.map((colour, index) => `.hue-${index} { color: ${colour}; }`).join(" ");
+
 export const style = `
+${hues(palette.light)}
+@media (prefers-color-scheme: dark) { ${hues(palette.dark)} }
+@media print { ${hues(palette.light)} }
 :root {
   color-scheme: light dark;
   --page: #f6f7f9; --card: #ffffff; --ink: #16202c; --soft: #5b6776; --line: #dfe4ea;
@@ -95,6 +106,10 @@ tr:last-child > * { border-bottom: 0; }
 .dots { display: block; width: 100%; min-width: 40rem; height: auto; font-size: 13px; }
 .dots text { fill: var(--soft); } .dots .case { fill: var(--ink); font-weight: 600; }
 .dots .grid { stroke: var(--line); } .dots .range { stroke-width: 3; stroke-linecap: round; opacity: .55; }
+.curve { display: block; width: 100%; min-width: 40rem; height: auto; margin-bottom: 1rem; font-size: 13px; }
+.curve text { fill: var(--soft); } .curve .grid { stroke: var(--line); }
+.curve polyline { fill: none; stroke: currentColor; stroke-width: 2; } .curve circle { fill: currentColor; }
+.curve .range { stroke: currentColor; stroke-width: 3; stroke-linecap: round; opacity: .4; }
 .words { text-align: left; }
 .facts { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1.4rem; margin: 0; }
 .facts dt { color: var(--soft); }

@@ -8,7 +8,7 @@ import type { Prepared, ProgressEvent, RunConfig } from "../tasks/run.ts";
 import { formatComparison } from "./comparison.ts";
 import { openData } from "./data.ts";
 import type { Engine } from "./engine.ts";
-import { checkWritable, differences, readFolder, readRun, RunFolder, withModel, type FolderState, type Json } from "./folder.ts";
+import { checkFolder, chooseFolder, readFolder, readRun, RunFolder, withModel, type Json, type KeptRounds, type Wanted } from "./folder.ts";
 import { duration } from "./format.ts";
 import type { Io } from "./program.ts";
 import { createProgress } from "./progress.ts";
@@ -41,7 +41,7 @@ const INTERRUPTED = 130;
 const files: readonly (readonly [string, string])[] = [
   ["report.html", "figures and curves; open it in a browser"],
   ["model.onnx", "the model with its scaler: feed it raw sensor values"],
-  ["model.safetensors", "the same parameters, to train on or evaluate"],
+  ["model.safetensors", "the same parameters, to go on from (--from) or evaluate"],
   ["summary.json", "the figures, for programs"],
   ["rounds.jsonl", "a line a round"],
   ["config.json", "everything this run was made of"],
@@ -51,13 +51,18 @@ export async function train(task: string, options: TrainOptions, io: Io, engine:
   const began = io.nowMs();
   const { workers, out, json, data, block, from: fromFolder, ...runOptions } = options;
   const say = json ? io.stderr : io.stdout;
-  if (out !== undefined) checkFolder(out, io);
+  const wanted: Wanted<KeptRounds> = { noun: "run", directory: io.directory, out, read: readFolder };
+  checkFolder(wanted);
 
-  const from = fromFolder === undefined ? undefined : readRun(resolvePath(io.directory, fromFolder)).model;
+  const from = fromFolder === undefined ? undefined : readRun(resolvePath(io.directory, fromFolder), "--from expects a run, made with: millwright train <task>, without --seeds").model;
   const resolving = () => engine.resolve({ task, ...runOptions, ...(from && { from }) }, openData(data, io, engine));
   const prepared = await (fromFolder === undefined ? resolving() : withModel(fromFolder, resolving));
-  const { folder, checkpoint } = chooseFolder(prepared.config, out, io);
-  const shown = relative(io.directory, folder.path) || folder.path;
+  const config = JSON.parse(JSON.stringify(prepared.config)) as Json;
+  const { path, kept, passed } = chooseFolder(wanted, `runs/${task}-seed${prepared.config.seed}`, config);
+  const folder = new RunFolder(path, config, kept?.records);
+  const checkpoint = kept?.checkpoint;
+  const shown = relative(io.directory, path) || path;
+  for (const holds of passed) say(`${holds}\n`);
   say(`${describe(prepared.config, workers)}\n`);
   const start = prepared.config.from;
   if (start) say(`from ${fromFolder}: ${start.taken.length} of ${start.taken.length + start.fresh.length} parameter blocks taken over${start.fresh.length > 0 ? `, new: ${start.fresh.join(", ")}` : ""}\n`);
@@ -126,42 +131,6 @@ async function runInterruptibly(prepared: Prepared, { folder, checkpoint, worker
 function roundsAfter({ compare, rounds, factories }: RunConfig, workers: number): number {
   const busy = Math.min(workers, factories);
   return compare ? rounds * Math.max(busy, (2 * busy) / workers) : 0;
-}
-
-/** A finished or foreign folder is refused before the data is read. */
-function checkFolder(out: string, io: Io): FolderState {
-  const path = resolvePath(io.directory, out);
-  const state = readFolder(path);
-  if (state.kind === "finished") throw new RangeError(`${out}: holds a finished run; give another --out, or remove the folder to run anew`);
-  if (state.kind === "foreign") throw new RangeError(`${out}: holds ${state.found}, which is not of a run; give a new or empty folder with --out`);
-  checkWritable(path);
-  return state;
-}
-
-/** The folder given, or the first of runs/<task>-seed<seed>, …-2, …-3 that is free or waits for just this run. */
-function chooseFolder(config: RunConfig, out: string | undefined, io: Io): { folder: RunFolder; checkpoint: Uint8Array | undefined } {
-  const here = JSON.parse(JSON.stringify(config)) as Json;
-  const open = (name: string, state: FolderState) => {
-    const path = resolvePath(io.directory, name);
-    if (state.kind !== "interrupted") return { folder: new RunFolder(path, here), checkpoint: undefined };
-    return { folder: new RunFolder(path, here, state.records), checkpoint: state.checkpoint };
-  };
-  if (out !== undefined) {
-    const state = checkFolder(out, io);
-    const different = state.kind === "interrupted" ? differences(state.config, here) : [];
-    if (different.length > 0) {
-      throw new RangeError(`${out}: holds an interrupted run of another configuration (${different.join("; ")}); give another --out or the same options`);
-    }
-    return open(out, state);
-  }
-  for (let attempt = 1; ; attempt++) {
-    const name = `runs/${config.task}-seed${config.seed}${attempt === 1 ? "" : `-${attempt}`}`;
-    const state = readFolder(resolvePath(io.directory, name));
-    const usable = state.kind === "free" || (state.kind === "interrupted" && differences(state.config, here).length === 0);
-    if (!usable) continue;
-    checkWritable(resolvePath(io.directory, name));
-    return open(name, state);
-  }
 }
 
 function describe({ task, factories, rounds, localEpochs, batch, seed, build }: RunConfig, workers: number): string {

@@ -23,7 +23,7 @@ const MEANS = [4, 8, 16, 32, DAY, 2 * DAY, 7 * DAY];
 const REACTIVE = [0, 1, 2, 4];
 const HARMONICS = [1, 2, 3];
 /** Rows that every window looks back at the most, with the longest horizon of a day. */
-const REACH = 14 * DAY + 4;
+export const REACH = 14 * DAY + 4;
 
 /** Public holidays of the Republic of Korea in 2018, substitute holidays and the day of local elections included, and the New Year's Day that follows. */
 const HOLIDAYS = new Set([

@@ -13,7 +13,8 @@
  *
  * What is not a numeric array (text, cells, structures) is listed as skipped, not read.
  */
-import { inflate, MAX_BYTES } from "./source.ts";
+import { inflate, MAX_BYTES, type Source } from "./source.ts";
+import { allBytes, openFile, unpacked } from "./stream.ts";
 
 export interface MatArray {
   readonly name: string;
@@ -79,6 +80,12 @@ interface Element {
   readonly from: number;
   readonly to: number;
   readonly next: number;
+}
+
+/** The numeric arrays of a file of the source, plain or with ".gz". @param wanted as below @throws RangeError naming file and byte */
+export async function readMatFile(source: Source, path: string, wanted?: (name: string) => boolean, remedy = "check the path"): Promise<Mat> {
+  const { path: found, bytes } = await openFile(source, [path], remedy);
+  return readMat(await allBytes(found, unpacked(found, [bytes]), MAX_BYTES), found, wanted);
 }
 
 /**

@@ -30,14 +30,16 @@ const RESOLUTION = 2 ** -24;
 /**
  * A scaler from the merged moments of all training rows. The standard deviation is the population's
  * (divided by the count); a constant column gets 1, so it scales to 0 and not to NaN.
- * @throws RangeError when a regime has no rows.
+ * @throws RangeError when a regime, or without regimes the whole, has no rows.
  */
 export function scalerFromMoments(moments: Float64Array, features: number, regimes?: Regimes): Scaler {
   const block = momentsLength(features);
   const starts = Array.from({ length: moments.length / block }, (_, regime) => regime * block);
   starts.forEach((start, regime) => {
     if (moments[start] === 0) {
-      throw new RangeError(`scaler: no training row is in operating regime ${regime}; do all clients use the same centres?`);
+      throw new RangeError(
+        regimes ? `scaler: no training row is in operating regime ${regime}; do all clients use the same centres?` : "scaler: there are no training rows; give more data, or fewer factories",
+      );
     }
   });
   const mean = starts.map((start) => [...moments.subarray(start + 1, start + 1 + features)]);

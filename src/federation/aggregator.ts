@@ -6,8 +6,9 @@
  *     gateways ─ update, int32 ─► Σ samples · update, int64 ─► orchestrator: Σ over plants ─► mean
  *
  * Integers add to the same bits in any grouping, so the model is that of a federation without plants.
- * A gateway's update is acknowledged when the orchestrator has acknowledged the sum: the aggregator keeps
- * nothing, and one that is killed loses nothing, since its members send again.
+ * A gateway's update is acknowledged when the orchestrator has acknowledged the sum: the aggregator keeps no
+ * update longer, and one that is killed loses nothing, since its members send again. A gateway that was not
+ * listening when the answer came asks again and is told the same.
  *
  * The orchestrator must know it as an aggregator, which may speak for its members.
  */
@@ -38,6 +39,8 @@ const MAX_SAMPLES = 2 ** 31 - 1;
 
 interface Arrived {
   readonly update: Update & { readonly numbers: Int32Array };
+  /** The frame's own, to tell a retry from another update. */
+  readonly checksum: number;
   /** Everybody who waits for the answer: a member that asks again is told as well. */
   readonly answers: ((reply: Uint8Array) => void)[];
 }
@@ -52,6 +55,10 @@ export class Aggregator {
   readonly #options: AggregatorOptions;
   /** By the hash of the model. */
   readonly #batches = new Map<string, Batch>();
+  /** By member: the update that is on its way to the orchestrator. */
+  readonly #sent = new Map<string, Arrived>();
+  /** By member: the last update that the orchestrator has taken, without its numbers. */
+  readonly #taken = new Map<string, { readonly checksum: number; readonly model: string }>();
 
   constructor(options: AggregatorOptions) {
     checkClientId(options.id);
@@ -83,16 +90,22 @@ export class Aggregator {
     if (numbers.length !== parameters) return refuse("length", `update expected ${parameters} numbers, got ${numbers.length}`);
     if (!Number.isInteger(message.samples) || message.samples < 1 || message.samples > MAX_SAMPLES) return refuse("samples", `samples expected integer from 1 to ${MAX_SAMPLES}, got ${message.samples}`);
     if (countMisfits(numbers, LATTICE_BOUND) > 0) return refuse("values", "numbers are beyond the bound of an update; training has diverged");
-    return this.#collect({ ...message, numbers }, signal);
+    const checksum = new DataView(request.buffer, request.byteOffset, request.length).getUint32(request.length - 4, true);
+    const { client, model, task, fingerprint, round } = message;
+    const taken = this.#taken.get(client);
+    if (taken?.checksum === checksum && taken.model === model) return encode({ kind: "accepted", task, fingerprint, round });
+    return this.#collect({ ...message, numbers }, checksum, signal);
   };
 
-  #collect(update: Arrived["update"], signal: AbortSignal | undefined): Promise<Uint8Array> {
+  #collect(update: Arrived["update"], checksum: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
       signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
+      const sent = this.#sent.get(update.client);
+      if (sent?.checksum === checksum && sent.update.model === update.model) return void sent.answers.push(resolve);
       const batch = this.#batches.get(update.model) ?? this.#begin(update.model);
       const earlier = batch.arrived.get(update.client);
       if (earlier) return void earlier.answers.push(resolve);
-      batch.arrived.set(update.client, { update, answers: [resolve] });
+      batch.arrived.set(update.client, { update, checksum, answers: [resolve] });
       if (batch.arrived.size === this.#options.members.length) this.#send(update.model);
     });
   }
@@ -114,9 +127,16 @@ export class Aggregator {
 
   async #deliver(arrived: readonly Arrived[]): Promise<void> {
     const { exchange, retry } = this.#options;
-    const answer = (reply: (update: Update) => Uint8Array) => arrived.forEach(({ update, answers }) => answers.forEach((each) => each(reply(update))));
+    for (const each of arrived) this.#sent.set(each.update.client, each);
+    const answer = (reply: (update: Update) => Uint8Array) => {
+      for (const each of arrived) {
+        if (this.#sent.get(each.update.client) === each) this.#sent.delete(each.update.client);
+        for (const tell of each.answers) tell(reply(each.update));
+      }
+    };
     try {
       await askUntilAnswered(exchange, encode(this.#sumOf(arrived)), (reply) => this.#accepted(decode(reply)), retry);
+      for (const { update: { client, model }, checksum } of arrived) this.#taken.set(client, { checksum, model });
       answer(({ task, fingerprint, round }) => encode({ kind: "accepted", task, fingerprint, round }));
     } catch (error) {
       // One member that is refused, say because an aggregator before this one has sent its update, is no reason to lose the others.

@@ -95,6 +95,9 @@ export type Kind = Message["kind"];
 type Fields<K extends Kind> = Omit<Extract<Message, { kind: K }>, "kind" | "numbers">;
 type Numbers = Int32Array | Float32Array | Float64Array | BigInt64Array;
 
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
 /** What zod says of a wrong value; handed to each parse, because zod's own setting is one for the whole process. */
 const texts = { error: z.locales.en().localeError };
 
@@ -197,7 +200,7 @@ export function encode(message: Message): Uint8Array<ArrayBuffer> {
   const element = elementOf(numbers);
   if (!carries(elements, element)) throw new RangeError(`message "${kind}": numbers of this type do not belong here`);
   const checked = checkFields(kind, fields);
-  const header = new TextEncoder().encode(JSON.stringify(checked));
+  const header = encoder.encode(JSON.stringify(checked));
   if (header.length > MAX_FIELDS_BYTES) throw new RangeError(`message "${kind}": fields expected at most ${MAX_FIELDS_BYTES} bytes, got ${header.length}`);
   const bytes = numbers ? new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength) : new Uint8Array(0);
   const limit = numbersLimit(element, MAX_NUMBERS_BYTES);
@@ -224,11 +227,10 @@ export function encode(message: Message): Uint8Array<ArrayBuffer> {
  * @throws FrameError (a RangeError) for anything that is not exactly one whole frame of this version.
  */
 export function decode(frame: Uint8Array, maxNumbersBytes = MAX_NUMBERS_BYTES): Message {
-  const { kind, element, headerBytes, numbersBytes } = decodePrefix(frame, maxNumbersBytes);
+  const { kind, element, headerBytes, numbersBytes } = decodeWholePrefix(frame, maxNumbersBytes);
   const start = PREFIX_BYTES + headerBytes;
   const end = start + numbersBytes;
-  const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
-  if (view.getUint32(end, true) !== crc32(frame.subarray(0, end))) throw new FrameError("frame", "frame: checksum does not match; it was damaged on its way");
+  if (!isWhole(frame)) throw damaged();
 
   const fields = checkFields(kind, parseFields(frame.subarray(PREFIX_BYTES, start)));
   if (element === 0) return { kind, ...fields } as Message;
@@ -236,6 +238,23 @@ export function decode(frame: Uint8Array, maxNumbersBytes = MAX_NUMBERS_BYTES): 
   bytes.set(frame.subarray(start, end));
   return { kind, ...fields, numbers: numbersOf(bytes.buffer, element) } as Message;
 }
+
+/** What a flipped bit makes of a version or a length says nothing of who sent it: such a frame is damaged, and may be sent again. */
+function decodeWholePrefix(frame: Uint8Array, maxNumbersBytes: number) {
+  try {
+    return decodePrefix(frame, maxNumbersBytes);
+  } catch (error) {
+    throw error instanceof FrameError && error.code !== "frame" && !isWhole(frame) ? damaged() : error;
+  }
+}
+
+/** Frames of every version end with their checksum. */
+function isWhole(frame: Uint8Array): boolean {
+  const end = frame.length - TRAILER_BYTES;
+  return new DataView(frame.buffer, frame.byteOffset, frame.byteLength).getUint32(end, true) === crc32(frame.subarray(0, end));
+}
+
+const damaged = () => new FrameError("frame", "frame: checksum does not match; it was damaged on its way");
 
 /** Read the fixed part and hold its lengths against the frame and the limits. */
 function decodePrefix(frame: Uint8Array, maxNumbersBytes: number) {
@@ -264,7 +283,7 @@ function decodePrefix(frame: Uint8Array, maxNumbersBytes: number) {
 
 function parseFields(bytes: Uint8Array): unknown {
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
+    return JSON.parse(decoder.decode(bytes));
   } catch {
     throw new FrameError("frame", "frame: fields expected a JSON object");
   }

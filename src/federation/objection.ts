@@ -4,7 +4,7 @@
  */
 import type { Envelope } from "./orchestration.ts";
 import type { Member, RefusalCode } from "./message.ts";
-import type { State } from "./state.ts";
+import { takePart, type State } from "./state.ts";
 
 type Update = Extract<Envelope, { kind: "update" }>;
 export type Objection = readonly [RefusalCode, string];
@@ -36,13 +36,15 @@ function objectionToValues({ misfits, length }: Update): Objection | undefined {
   return misfits > 0 ? ["values", `${misfits} of ${length} numbers are beyond the bound of an update; training has diverged`] : undefined;
 }
 
-function objectionToMembers({ plan: { policy }, clients, round, updates, latest, cohort, writing }: State, update: Update, members: readonly Member[]): Objection | undefined {
-  if (update.members && (members.length === 0 || update.round !== round || new Set(members.map(({ id }) => id)).size < members.length)) {
-    return ["members", `a sum of updates expected distinct members, and the open round ${round}`];
+function objectionToMembers(state: State, update: Update, members: readonly Member[]): Objection | undefined {
+  const { plan: { policy }, round, updates, latest, cohort, writing } = state;
+  if (update.members && update.round !== round) return ["late", `a sum of updates of round ${update.round}, but round ${round} is open; pull the model again`];
+  if (update.members && (members.length === 0 || new Set(members.map(({ id }) => id)).size < members.length)) {
+    return ["members", "a sum of updates expected distinct members, at least one"];
   }
   const arriving = new Set(writing.flatMap(({ entry }) => (entry.kind === "update" ? entry.members.map(({ id }) => id) : [])));
   for (const { id, samples } of members) {
-    if (!clients.includes(id)) return ["client", `client "${id}" is not in this federation`];
+    if (!takePart(state, [id])) return ["client", `client "${id}" is not in this federation`];
     if (updates[id] || arriving.has(id)) return secondUpdate(round, id);
     if (latest[id]?.round >= update.round) return ["duplicate", `client "${id}" has given an update of round ${latest[id].round} already`];
     if (update.round === round && !cohort.includes(id)) return ["round", `client "${id}" is not invited to this attempt of round ${round}; pull the model again`];

@@ -17,10 +17,10 @@
  * Clients are invited, merged and reported in sorted order of their ids, never in that of arrival.
  */
 import { random } from "../kernels/random.ts";
-import type { Contributed, Entry, Merged, Opened, Updated } from "./entry.ts";
+import type { Contributed, Enrolled, Entry, Merged, Opened, Updated } from "./entry.ts";
 import type { RefusalCode, Reply, Request } from "./message.ts";
 import { objectionTo, secondUpdate } from "./objection.ts";
-import { about, apply, EVALUATION, topicOf, type Included, type State, type Writing } from "./state.ts";
+import { about, apply, EVALUATION, isBeingWritten, isChanging, isTaking, mayMergeLate, takePart, topicOf, type Included, type State, type Writing } from "./state.ts";
 
 /** Topics alive at a time: a client cannot make the orchestrator remember without end. */
 const MAX_TOPICS = 64;
@@ -83,7 +83,7 @@ export function step(state: State, event: Event, nowMs: number): Step {
     case "written": return written(state, event.entry, nowMs);
     case "computed": return computed(state, event.round, event.model);
     case "woke": return advance(state, nowMs);
-    case "enrolled": return { state, effects: [{ type: "write", entry: { kind: "clients", clients: event.clients, aggregators: event.aggregators } }] };
+    case "enrolled": return enrolled(state, { kind: "clients", clients: event.clients, aggregators: event.aggregators });
     case "failed": return failed(state, event.reason);
   }
 }
@@ -95,7 +95,7 @@ function arrived(state: State, ticket: number, message: Envelope, nowMs: number)
   const { client } = message;
   if (message.task !== plan.task) return refuse(state, ticket, "task", `this is federation "${plan.task}", not "${message.task}"; check the address`);
   const sums = message.kind === "update" && message.members !== undefined;
-  if (!(sums ? state.aggregators : clients).includes(client)) return refuse(state, ticket, "client", `${sums ? "aggregator" : "client"} "${client}" is not in this federation`);
+  if (!takePart(state, [client], sums ? "aggregators" : "clients")) return refuse(state, ticket, "client", `${sums ? "aggregator" : "client"} "${client}" is not in this federation`);
   if (message.fingerprint !== plan.fingerprint) {
     return refuse(state, ticket, "fingerprint", `this federation trains model ${plan.fingerprint}, not ${message.fingerprint}; use the same model spec everywhere`);
   }
@@ -195,6 +195,10 @@ function written(before: State, entry: Entry, nowMs: number): Step {
   return advance(state, nowMs, effects);
 }
 
+function enrolled(state: State, entry: Enrolled): Step {
+  return { state: { ...state, writing: [...state.writing, { entry, tickets: [] }] }, effects: [{ type: "write", entry }] };
+}
+
 function computed(state: State, round: number, model: string): Step {
   if (state.phase !== "computing" || round !== state.round) return { state, effects: [] };
   return { state, effects: [{ type: "write", entry: { kind: "closed", round, model, clients: Object.keys(state.updates).sort() } }] };
@@ -219,12 +223,12 @@ function advance(before: State, nowMs: number, done: readonly Effect[] = []): St
 const isLate = ({ plan: { policy } }: State, sinceMs: number, nowMs: number): boolean => policy.deadlineMs !== null && nowMs >= sinceMs + policy.deadlineMs;
 
 function mergeWhatIsThere(state: State, nowMs: number): Step {
-  const { clients, plan: { policy } } = state;
+  const { clients } = state;
   const entries = state.topics.flatMap((topic): Merged[] => {
     if (topic.merged || topic.topic === EVALUATION) return [];
-    if (state.writing.some(({ entry }) => entry.kind !== "update" && about(entry, topic))) return [];
+    if (isBeingWritten(state, topic)) return [];
     const missing = clients.filter((id) => topic.digests[id] === undefined).length;
-    if (missing > 0 && !(isLate(state, topic.sinceMs, nowMs) && clients.length - missing >= policy.minClients)) return [];
+    if (missing > 0 && !(isLate(state, topic.sinceMs, nowMs) && mayMergeLate(state, topic))) return [];
     return [{ kind: "merged", topic: topic.topic, round: topic.round, clients: Object.keys(topic.digests).sort() }];
   });
   return {
@@ -236,16 +240,21 @@ function mergeWhatIsThere(state: State, nowMs: number): Step {
 function closeOrOpen(before: State, nowMs: number): Step {
   const { plan: { policy }, round, attempt, cohort, clients, updates, models } = before;
   let state = before;
+  // What is decided here must be true where it comes to stand, behind the next attempt or the new list of clients.
+  if (isChanging(state)) return { state, effects: [] };
   if (state.phase === "starting" && models[round] !== undefined) return { state: { ...state, phase: "opening" }, effects: [{ type: "write", entry: opening(state, 1) }] };
   if (state.phase === "open") {
     const invited = cohort.filter((id) => clients.includes(id)).length;
     const count = Object.keys(updates).length;
     const late = isLate(state, state.sinceMs, nowMs);
     if (count >= Math.max(1, Math.min(policy.closeAt ?? invited, invited)) || (late && count >= policy.minClients)) state = { ...state, phase: "closing" };
-    else if (late) return { state: { ...state, sinceMs: nowMs }, effects: [{ type: "write", entry: opening(state, attempt + 1) }] };
+    else if (late && !isTaking(state)) {
+      const entry = opening(state, attempt + 1);
+      return { state: { ...state, writing: [...state.writing, { entry, tickets: [] }] }, effects: [{ type: "write", entry }] };
+    }
   }
   // Updates on their way to the disk will be acknowledged, so they belong to the round.
-  if (state.phase !== "closing" || state.writing.some(({ entry }) => entry.kind === "update")) return { state, effects: [] };
+  if (state.phase !== "closing" || isTaking(state)) return { state, effects: [] };
   return { state: { ...state, phase: "computing" }, effects: [{ type: "compute", round }] };
 }
 

@@ -132,7 +132,7 @@ const NOTHING = new Uint8Array(0);
 export class Orchestrator {
   /** Resolves when the parameters of the last round are evaluated; rejects when the run fails. */
   readonly finished: Promise<Result>;
-  /** Resolves when nothing is answered any more, with the reason: the store failed, or stop was called. */
+  /** Resolves with the reason when nothing is answered any more: a disk that fails, also after the run has finished, needs another start. */
   readonly stopped: Promise<Error>;
   readonly #history: RoundReport[] = [];
   readonly #options: OrchestratorOptions;
@@ -159,10 +159,10 @@ export class Orchestrator {
   #stepping = false;
   /** Why nothing is answered any more. */
   #stopped: Error | undefined;
+  #tellStopped!: (reason: Error) => void;
   #cancelTimer = () => {};
   #ready: Promise<void>;
   #resolve!: (result: Result) => void;
-  #tellStopped!: (reason: Error) => void;
   #reject!: (error: unknown) => void;
 
   constructor(options: OrchestratorOptions) {

@@ -4,7 +4,7 @@
  * written, so recovery is `apply` over the entries. State is plain JSON.
  */
 import type { BuildName } from "../kernels/build.ts";
-import type { Closed, Contributed, Entry, Merged, Opened, Updated } from "./entry.ts";
+import type { Closed, Contributed, Enrolled, Entry, Merged, Opened, Updated } from "./entry.ts";
 import type { Arithmetic } from "./message.ts";
 
 /** When a round closes and whose updates count. */
@@ -60,9 +60,9 @@ export interface Included {
   readonly loss: number;
 }
 
-/** An entry on its way to the disk, and who waits for it. */
+/** An entry on its way to the disk, and who waits for it. Of those that open a round, only the ones of later attempts are here. */
 export interface Writing {
-  readonly entry: Updated | Contributed | Merged;
+  readonly entry: Updated | Contributed | Merged | Opened | Enrolled;
   readonly tickets: readonly number[];
 }
 
@@ -118,13 +118,30 @@ export function restarted(state: State, epoch: number, nowMs: number): State {
   return { ...state, epoch, phase, sinceMs: nowMs, topics: state.topics.map((topic) => ({ ...topic, sinceMs: nowMs })), writing: [], waiting: [], gathering: [] };
 }
 
-/** When to say woke, if nothing happens before. */
-export function wakeAtMs({ plan: { policy }, phase, sinceMs, topics, finished }: State): number | undefined {
+/** When to say woke, if nothing happens before. What waits for an entry, or for clients, does not wait for time. */
+export function wakeAtMs(state: State): number | undefined {
+  const { plan: { policy }, phase, sinceMs, topics, finished } = state;
   if (policy.deadlineMs === null || phase === "failed") return undefined;
-  const since = topics.filter(({ merged, topic }) => !merged && topic !== EVALUATION).map((topic) => topic.sinceMs);
-  if (phase === "open" || (phase === "done" && !finished)) since.push(sinceMs);
+  const since = topics.filter((topic) => !topic.merged && topic.topic !== EVALUATION && mayMergeLate(state, topic) && !isBeingWritten(state, topic)).map((topic) => topic.sinceMs);
+  if ((phase === "open" && !isTaking(state) && !isChanging(state)) || (phase === "done" && !finished)) since.push(sinceMs);
   return since.length === 0 ? undefined : Math.min(...since) + policy.deadlineMs;
 }
+
+/** An update is on its way to the disk. */
+export const isTaking = ({ writing }: State): boolean => writing.some(({ entry }) => entry.kind === "update");
+
+/** The next attempt is, or another list of who takes part. */
+export const isChanging = ({ writing }: State): boolean => writing.some(({ entry }) => entry.kind === "opened" || entry.kind === "clients");
+
+/** Whether all of these take part, and will when what is on its way to the disk is true. */
+export const takePart = ({ clients, aggregators, writing }: State, ids: readonly string[], as: "clients" | "aggregators" = "clients"): boolean =>
+  [{ clients, aggregators }, ...writing.flatMap(({ entry }) => (entry.kind === "clients" ? [entry] : []))].every((list) => ids.every((id) => list[as].includes(id)));
+
+/** Something about the topic is. */
+export const isBeingWritten = ({ writing }: State, topic: Topic): boolean => writing.some(({ entry }) => "topic" in entry && about(entry, topic));
+
+/** There are contributions enough to go without the others. */
+export const mayMergeLate = ({ clients, plan: { policy } }: State, { digests }: Topic): boolean => clients.filter((id) => digests[id] !== undefined).length >= policy.minClients;
 
 /** The state in which the entry is true. */
 export function apply(state: State, entry: Entry, nowMs: number): State {

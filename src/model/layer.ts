@@ -214,10 +214,8 @@ export function buildDense(O: number, activation: keyof typeof activations, name
 
 const dense: Row<"dense"> = ({ units, activation }, input, site) => buildDense(units, activation, "dense", input, site);
 
-const stages: { [Type in LayerSpec["type"]]?: Row<Type> } = { lstm, gru, convolution, pool, activation, normalise, dropout, attention, last, mean, max, flatten, repeat, dense };
+const stages: { [Type in LayerSpec["type"]]: Row<Type> } = { lstm, gru, convolution, pool, activation, normalise, dropout, attention, last, mean, max, flatten, repeat, dense };
 
 export function buildStage(layer: LayerSpec, input: Signal, site: Site): Stage {
-  const build = stages[layer.type] as Build<LayerSpec> | undefined;
-  if (!build) throw new RangeError(`layer "${layer.type}" is not built yet`);
-  return build(layer, input, site);
+  return (stages[layer.type] as Build<LayerSpec>)(layer, input, site);
 }

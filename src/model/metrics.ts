@@ -146,24 +146,28 @@ function alarmRates(confusion: number[][]): { critical: number; detected: number
 
 export function classificationMetrics(counts: Float64Array, C: number, threshold: number): ClassificationMetrics {
   const confusion = confusionOf(counts, C, threshold);
-  const samples = counts.reduce((sum, n) => sum + n, 0);
-  const right = confusion.reduce((sum, row, c) => sum + row[c], 0);
-  const scores: number[] = [];
-  for (let c = 0; c < C; c++) {
-    const truth = confusion[c].reduce((sum, n) => sum + n, 0);
-    const predicted = confusion.reduce((sum, row) => sum + row[c], 0);
-    if (truth > 0) scores.push((2 * confusion[c][c]) / (truth + predicted));
-  }
   const { critical, detected, falseAlarms } = alarmRates(confusion);
   return {
-    samples,
-    accuracy: ratio(right, samples),
-    macroF1: ratio(scores.reduce((sum, score) => sum + score, 0), scores.length),
+    samples: counts.reduce((sum, n) => sum + n, 0),
+    ...confusionFigures(confusion),
     criticalDetection: ratio(detected, critical),
     criticalDetectionLower95: wilsonLower(detected, critical),
     falseAlarmRate: falseAlarms,
     confusion,
   };
+}
+
+/** What (C,C) counts of true and predicted classes are worth: the share that is right, and the mean over the true classes that occur of their F1. */
+export function confusionFigures(confusion: readonly (readonly number[])[]): Pick<ClassificationMetrics, "accuracy" | "macroF1"> {
+  const samples = confusion.reduce((sum, row) => sum + row.reduce((own, n) => own + n, 0), 0);
+  const right = confusion.reduce((sum, row, c) => sum + row[c], 0);
+  const scores: number[] = [];
+  for (let c = 0; c < confusion.length; c++) {
+    const truth = confusion[c].reduce((sum, n) => sum + n, 0);
+    const predicted = confusion.reduce((sum, row) => sum + row[c], 0);
+    if (truth > 0) scores.push((2 * confusion[c][c]) / (truth + predicted));
+  }
+  return { accuracy: ratio(right, samples), macroF1: ratio(scores.reduce((sum, score) => sum + score, 0), scores.length) };
 }
 
 /** Lower end of the 95 % Wilson score interval of k successes in n trials (Wilson 1927); 0 for n = 0. */

@@ -31,15 +31,20 @@ export function transfer(from: { readonly spec: ModelSpec; readonly parameters: 
     (fits ? taken : fresh).push(name);
     if (fits) parameters.set(from.parameters.subarray(row.offset, row.offset + length), offset);
   }
-  if (taken.length === 0) throw new RangeError(`transfer: the models have no parameters of the same name and shape; give a run of the same layers`);
+  if (taken.length === 0) throw new RangeError(`transfer: the models have no parameters of the same name and shape: there ${shown(from.spec)}, here ${shown(spec)}; give a run of the same layers`);
   return { parameters, taken, fresh };
 }
+
+const shown = ({ input, layers }: ModelSpec) => `${layers.map(({ type }) => type).join(", ")} on ${input.steps} x ${input.features} values`;
 
 /** The stretches of the canonical vector that belong to these layers, as [from, to). @throws RangeError for a layer without parameters */
 export function frozenRanges(layout: Layout, layers: readonly number[]): [number, number][] {
   return layers.map((layer) => {
     const rows = layout.parameters.filter(({ name }) => name.startsWith(`${layer}.`));
-    if (rows.length === 0) throw new RangeError(`"freeze" expected the number of a layer that has parameters, got ${layer}`);
+    if (rows.length === 0) {
+      const layers = new Set(layout.parameters.map(({ name }) => name.split(".")[0]).filter((name) => /^\d+$/.test(name)));
+      throw new RangeError(`"freeze" expected the number of a layer that has parameters (${[...layers].join(", ")}), got ${layer}`);
+    }
     const last = rows[rows.length - 1];
     return [rows[0].offset, last.offset + last.length];
   });

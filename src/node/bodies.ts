@@ -40,8 +40,11 @@ export class BodyError extends Error {
 /** A body of at most so many bytes lies whole in what Node reads ahead. */
 const SHORT_BYTES = 16_384;
 
+/** The pace is looked at so many times in graceMs. Looks are counted and not the time, in which this thread may have had no time to read. */
+const LOOKS = 8;
+
 interface Reading {
-  sinceMs: number;
+  looks: number;
   bytes: number;
   readonly fail: (error: BodyError) => void;
 }
@@ -140,7 +143,7 @@ export class Bodies {
       if (this.#held < this.#limits.bodies) return enter();
       signal.addEventListener("abort", stop);
       this.#waiting.add(enter);
-      this.#watch ??= setInterval(() => this.#hurry(), this.#limits.graceMs / 2).unref();
+      this.#watch ??= setInterval(() => this.#hurry(), this.#limits.graceMs / LOOKS).unref();
     });
   }
 
@@ -158,12 +161,10 @@ export class Bodies {
       return;
     }
     const { graceMs, bytesPerS } = this.#limits;
-    const nowMs = performance.now();
     for (const reading of this.#reading) {
-      const elapsedMs = nowMs - reading.sinceMs;
-      if (elapsedMs < graceMs) continue;
-      if (reading.bytes < (bytesPerS * elapsedMs) / 1000) reading.fail(new BodyError("slow", `body slower than ${bytesPerS} bytes a second while others waited`));
-      reading.sinceMs = nowMs;
+      if (++reading.looks < LOOKS) continue;
+      if (reading.bytes < (bytesPerS * graceMs) / 1000) reading.fail(new BodyError("slow", `body slower than ${bytesPerS} bytes a second while others waited`));
+      reading.looks = 0;
       reading.bytes = 0;
     }
   }
@@ -180,15 +181,16 @@ export class Bodies {
         end();
         reject(error);
       };
-      const reading: Reading = { sinceMs: performance.now(), bytes: 0, fail };
-      const read = () => {
-        for (let chunk: Uint8Array | null; (chunk = request.read()) !== null; ) {
-          if (length + chunk.length > bodyBytes) return fail(new BodyError("oversized", `body of more than ${bodyBytes} bytes`));
-          if (whole) whole.set(chunk, length);
-          else chunks.push(chunk);
-          length += chunk.length;
-          reading.bytes += chunk.length;
+      const reading: Reading = { looks: 0, bytes: 0, fail };
+      const read = (chunk: Uint8Array) => {
+        if (length + chunk.length > bodyBytes) {
+          request.pause();
+          return fail(new BodyError("oversized", `body of more than ${bodyBytes} bytes`));
         }
+        if (whole) whole.set(chunk, length);
+        else chunks.push(chunk);
+        length += chunk.length;
+        reading.bytes += chunk.length;
       };
       const finish = () => {
         end();
@@ -197,16 +199,15 @@ export class Bodies {
       const stop = () => fail(signal.reason);
       const end = () => {
         this.#reading.delete(reading);
-        request.off("readable", read).off("end", finish);
+        request.off("data", read).off("end", finish);
         signal.removeEventListener("abort", stop);
       };
       if (signal.aborted) return reject(signal.reason);
       this.#reading.add(reading);
       signal.addEventListener("abort", stop);
-      request.on("readable", read).on("end", finish);
       // Of an empty one the end has passed while it arrived.
-      if (request.readableEnded) finish();
-      else read();
+      if (request.readableEnded) return finish();
+      request.on("data", read).on("end", finish).resume();
     });
   }
 }

@@ -68,6 +68,8 @@ const DEFAULTS = {
 };
 /** A request that is not whole after this long is given up, whoever waits. */
 const REQUEST_MS = 300_000;
+/** When all come back at once, handshakes queue. Whoever is idle in one makes room like any other who is idle. */
+const HANDSHAKE_MS = 30_000;
 /** Large replies are written piece by piece: what TLS has encrypted and nobody reads stays small. */
 const PIECE_BYTES = 65_536;
 const REFUSALS = {
@@ -86,9 +88,10 @@ export async function serveExchange(options: ServeOptions): Promise<Serving> {
   return { url, close: () => server.close() };
 }
 
-/** Why a request is given up before `handle` has it. */
-const CLOSING = Symbol("closing");
-const GONE = Symbol("gone");
+/** Why a request is given up. */
+const CLOSING = new Error("the server is closing");
+const GONE = new Error("the client has gone");
+const UNANSWERED = new Unanswered("nothing yet; ask again");
 
 interface Visit {
   readonly request: IncomingMessage;
@@ -136,7 +139,7 @@ class ExchangeServer {
       maxHeaderSize: headBytes, headersTimeout: headMs, requestTimeout: Math.max(REQUEST_MS, headMs),
       connectionsCheckingInterval: Math.ceil(headMs / 4), keepAliveTimeout: idleMs,
     };
-    this.#server = options.tls ? createHttps({ ...settings, ...options.tls, handshakeTimeout: headMs }) : createHttp(settings);
+    this.#server = options.tls ? createHttps({ ...settings, ...options.tls, handshakeTimeout: Math.max(HANDSHAKE_MS, headMs) }) : createHttp(settings);
     this.#routes = new Map(this.#allRoutes());
     this.#bodies = new Bodies(this.#limits);
     this.#connections = new Connections(connections, (reason, address) => this.#countClosed(reason, address));
@@ -229,7 +232,9 @@ class ExchangeServer {
     const { request, response, connection } = visit;
     if (Number(request.headers["content-length"] ?? 0) > this.#limits.bodyBytes) return this.#refuse(visit, 413);
     const ending = new AbortController();
-    response.once("close", () => ending.abort(GONE));
+    response.once("close", () => {
+      if (!response.writableFinished) ending.abort(GONE);
+    });
     this.#arriving.add(ending);
     try {
       await this.#bodies.arrive(request, ending.signal);
@@ -237,7 +242,7 @@ class ExchangeServer {
       const body = await this.#bodies.take(request, ending.signal);
       this.#arriving.delete(ending);
       this.#figures.received.add(body.length);
-      const reply = await this.#ask(body, ending.signal);
+      const reply = await this.#ask(body, ending);
       if (response.closed) return;
       this.#figures.sent.add(reply ? lengthOf(reply) : 0);
       await this.#send(visit, reply ? 200 : 204, reply, { "content-type": "application/octet-stream" });
@@ -254,19 +259,20 @@ class ExchangeServer {
   }
 
   /** The reply to a request, or undefined where there is none yet. */
-  #ask(body: Body, signal: AbortSignal): Promise<readonly Uint8Array[] | undefined> {
+  #ask(body: Body, ending: AbortController): Promise<readonly Uint8Array[] | undefined> {
+    const { signal } = ending;
+    signal.throwIfAborted();
     const begunMs = performance.now();
-    const giving = new AbortController();
     // Outside of the closures below, which would keep the bytes for as long as they are kept.
-    const answer = this.#handle(body.takeBytes(), giving.signal);
+    const answer = this.#handle(body.takeBytes(), signal);
     return new Promise((resolve, reject) => {
-      const giveUp = () => {
+      const giveUp = () => ending.abort(UNANSWERED);
+      const poll: Poll = { parked: false, giveUp };
+      const stop = () => {
         this.#polls.delete(poll);
         clearTimeout(end);
         resolve(undefined);
-        giving.abort(new Unanswered("nothing yet; ask again"));
       };
-      const poll: Poll = { parked: false, giveUp };
       // Whoever disconnects makes no room before `handle` is done: it may hold the bytes still.
       const hold = setTimeout(() => {
         poll.parked = true;
@@ -275,19 +281,21 @@ class ExchangeServer {
       }, this.#limits.holdMs);
       const end = setTimeout(giveUp, this.#pollMs);
       this.#polls.add(poll);
-      if (signal.aborted) giveUp();
-      signal.addEventListener("abort", giveUp);
+      signal.addEventListener("abort", stop);
       const settle = () => {
-        this.#polls.delete(poll);
+        signal.removeEventListener("abort", stop);
+        stop();
         clearTimeout(hold);
-        clearTimeout(end);
         body.release();
-        signal.removeEventListener("abort", giveUp);
       };
-      answer.finally(settle).then((reply) => {
-        this.#figures.seconds.observe((performance.now() - begunMs) / 1000);
+      answer.then((reply) => {
+        if (!signal.aborted) this.#figures.seconds.observe((performance.now() - begunMs) / 1000);
         resolve(reply);
-      }, (error) => (error instanceof Unanswered ? resolve(undefined) : reject(error)));
+        settle();
+      }, (error) => {
+        if (!(error instanceof Unanswered)) reject(error);
+        settle();
+      });
     });
   }
 

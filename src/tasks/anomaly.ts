@@ -11,6 +11,7 @@
  * little, the shared one has seen all states. The mean of the two is a linear model as well.
  */
 import { windowMoments } from "../data/moments.ts";
+import { repeatsOf } from "../data/repeats.ts";
 import { scale, scalerFromMoments, type Scaler } from "../data/scaler.ts";
 import { CHANNELS, readSkab, type Experiment } from "../data/skab.ts";
 import { trailingMean } from "../model/chart.ts";
@@ -23,7 +24,7 @@ import { residualsOf, trainAutoencoder, type Autoencoder, type AutoencoderOption
 import { deployLinear } from "./deployment.ts";
 import { gatherSum } from "./gather.ts";
 import { intervalsOf } from "./interval.ts";
-import { ALL, type CaseContext, type CaseResult, type Score, type Study, type Way } from "./study.ts";
+import { ALL, isFirst, type CaseContext, type CaseResult, type Score, type Study, type Way } from "./study.ts";
 
 const ORIGIN = "Katser & Kozitsin, Skoltech Anomaly Benchmark (SKAB), 2020, GPL-3.0";
 /** Rows of each experiment that train and set the limit; the benchmark's own number. */
@@ -34,6 +35,10 @@ const ORDER = 5;
 const LAMBDA = 1e-3;
 /** Rows over which scores are averaged. */
 const SMOOTHING = 30;
+/** Experiments of the whole benchmark, and how many it takes to judge by its figures: the first trial had 24. */
+const BENCHMARK_FILES = 34, LEAST_FILES = 24;
+/** Rows of one value from which on a sensor is taken for stuck, as in signal/array.ts; the benchmark's own keep one for at most 43. */
+const STUCK_ROWS = 100;
 const I = CHANNELS.length;
 
 /**
@@ -171,7 +176,7 @@ function judge({ model, way, scores, first }: Scored, rule: Rule, factories: rea
     return detectionCounts(all.slice(TRAIN_ROWS).map((score) => score / limit), anomalous.subarray(TRAIN_ROWS));
   });
   const row = (factory: string, counts: Float64Array): Score =>
-    ({ case: rule.name, model, way, factory, samples: detectionMetrics(counts).samples, figures: figuresOf(counts) });
+    ({ case: caseName(rule, factories.length), model, way, factory, samples: detectionMetrics(counts).samples, figures: figuresOf(counts) });
   const sum = counts[0].map((_, at) => counts.reduce((total, part) => total + part[at], 0));
   return [...factories.map(({ id }, index) => row(id, counts[index])), { ...row(ALL, sum), intervals: intervalsOf(counts, figuresOf, "anomaly") }];
 }
@@ -179,11 +184,14 @@ function judge({ model, way, scores, first }: Scored, rule: Rule, factories: rea
 async function autoencoders(factories: readonly Factory[], context: CaseContext): Promise<{ scored: Scored[]; bytes: number }> {
   const { steps } = AUTOENCODER.spec.input;
   const windows = new Map(factories.map(({ id, rows }) => [id, slidingWindows(rows.subarray(0, TRAIN_ROWS * I), I, steps)]));
-  const train = (some: ReadonlyMap<string, Windows>) => trainAutoencoder(some, AUTOENCODER, context);
+  const rounds = (factories.length + 2) * AUTOENCODER.rounds;
+  let done = 0;
+  const train = (some: ReadonlyMap<string, Windows>, way: Way) =>
+    trainAutoencoder(some, AUTOENCODER, context, () => context.progress(++done / rounds, `autoencoder ${way === "solo" ? "alone" : way}`));
   const solo = new Map<string, Autoencoder>();
-  await Promise.all([...windows].map(async ([id, own]) => solo.set(id, await train(new Map([[id, own]])))));
-  const federated = await train(windows);
-  const centralised = await train(new Map([["all", concatWindows([...windows.values()])]]));
+  await Promise.all([...windows].map(async ([id, own]) => solo.set(id, await train(new Map([[id, own]]), "solo"))));
+  const federated = await train(windows, "federated");
+  const centralised = await train(new Map([["all", concatWindows([...windows.values()])]]), "centralised");
   const by = async (way: Way, modelOf: (id: string) => Autoencoder): Promise<Scored> => {
     const scores = new Map<string, Float64Array>();
     for (const { id, rows } of factories) {
@@ -244,20 +252,33 @@ function deployable(factory: Factory, { solo, federated }: Autoregression, { sco
   return deployLinear({ spec: SPEC, parameters: meanOf(solo.get(id)!, federated), scaler, metadata }, examplesOf(raw), context);
 }
 
+/** The case of a rule. With few of the benchmark's experiments it is another one, which no target is about. */
+const caseName = ({ name }: Rule, files: number): string => (files < LEAST_FILES ? `${name}, ${files} of ${BENCHMARK_FILES} experiments` : name);
+
 /** What a reader has to know of the data at hand. */
 function notesOf(factories: readonly Factory[]): string[] {
+  const files = factories.length;
   const rows = factories.map(({ anomalous }) => anomalous.subarray(0, TRAIN_ROWS).reduce((sum, label) => sum + label, 0));
   const stained = factories.filter((_, index) => rows[index] > 0).map(({ id }) => id);
   const gaps = factories.filter(({ gaps }) => gaps > 0).map(({ id, gaps }) => `${id} (${gaps})`);
+  const channels = factories.flatMap(({ id, raw }) => CHANNELS.map(({ name }, channel) => {
+    const values = raw.filter((_, at) => at % I === channel);
+    return { name: `${id} ${name}`, constant: repeatsOf(values.subarray(0, TRAIN_ROWS), 1).constant, stuck: repeatsOf(values, STUCK_ROWS) };
+  }));
+  const constant = channels.filter((channel) => channel.constant).map(({ name }) => name);
+  const stuck = channels.filter(({ stuck }) => stuck.stretches > 0).map(({ name, stuck: { stretches, rows } }) => `${name} (${rows} rows in ${stretches})`);
   return [
+    ...(files < BENCHMARK_FILES ? [`${files} of the benchmark's ${BENCHMARK_FILES} experiments are here${files < LEAST_FILES ? `; the targets are of ${LEAST_FILES} and more, so none is judged` : ""}.`] : []),
     `${rows.reduce((sum, count) => sum + count, 0)} of the ${factories.length * TRAIN_ROWS} rows that train and set limits are labelled anomalous${stained.length ? `, in ${stained.join(", ")}` : ""}; they are used all the same, as the benchmark does.`,
+    ...(constant.length ? [`Of one value in all ${TRAIN_ROWS} rows that train, so that nothing is learned of it and any change counts in its own unit: ${constant.join(", ")}.`] : []),
+    ...(stuck.length ? [`Stuck, that is of one value for ${STUCK_ROWS} rows or more, and judged all the same: ${stuck.join(", ")}.`] : []),
     ...(gaps.length ? [`Gaps of more than five seconds, which forecasts run across: ${gaps.join(", ")}.`] : []),
   ];
 }
 
 export const anomaly: Study = {
   name: "anomaly",
-  summary: "faults of a water loop without labels: 24 experiments of the Skoltech Anomaly Benchmark; needs --data",
+  summary: "faults of a water loop without labels: the experiments of the Skoltech Anomaly Benchmark",
   origin: ORIGIN,
   seeds: [1, 2, 3],
   measures: MEASURES,
@@ -272,25 +293,22 @@ export const anomaly: Study = {
     // Limits differ between the cases, scores do not.
     let exact: ReturnType<typeof detectors> | undefined;
     const trained = new Map<number, ReturnType<typeof autoencoders>>();
-    return RULES.map((rule) => {
-      let first: number | undefined; // seed: what does not depend on it is scored once
-      return {
-        name: rule.name,
-        async run(context): Promise<CaseResult> {
-          const { scored, models } = await (exact ??= detectors(factories, context));
-          const networks = trained.get(context.seed) ?? autoencoders(factories, context);
-          trained.set(context.seed, networks);
-          const { scored: byNetwork, bytes } = await networks;
-          first ??= context.seed;
-          const mixed = scored.find(({ model, way }) => model === MIXED && way === "federated")!;
-          return {
-            scores: [...(first === context.seed ? scored : []), ...byNetwork].flatMap((detector) => judge(detector, rule, factories)),
-            model: rule === RULES[0] && first === context.seed ? await deployable(factories[0], models, mixed, context) : undefined,
-            bytes: { [SHARED]: models.bytes, [MIXED]: models.bytes, autoencoder: bytes },
-            notes: notesOf(factories),
-          };
-        },
-      };
-    });
+    return RULES.map((rule) => ({
+      name: caseName(rule, factories.length),
+      async run(context): Promise<CaseResult> {
+        const { scored, models } = await (exact ??= detectors(factories, context));
+        const networks = trained.get(context.seed) ?? autoencoders(factories, context);
+        trained.set(context.seed, networks);
+        const { scored: byNetwork, bytes } = await networks;
+        const first = isFirst(context);
+        const mixed = scored.find(({ model, way }) => model === MIXED && way === "federated")!;
+        return {
+          scores: [...(first ? scored : []), ...byNetwork].flatMap((detector) => judge(detector, rule, factories)),
+          model: rule === RULES[0] && first ? await deployable(factories[0], models, mixed, context) : undefined,
+          bytes: { [SHARED]: models.bytes, [MIXED]: models.bytes, autoencoder: bytes },
+          notes: notesOf(factories),
+        };
+      },
+    }));
   },
 };

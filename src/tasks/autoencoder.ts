@@ -29,8 +29,10 @@ export interface Autoencoder {
   readonly bytes: number;
 }
 
-/** One autoencoder of all these factories' windows of normal operation. */
-export async function trainAutoencoder(factories: ReadonlyMap<string, Windows>, options: AutoencoderOptions, { seed, pool, build, signal }: CaseContext): Promise<Autoencoder> {
+/** One autoencoder of all these factories' windows of normal operation. @param onRound after each of its rounds */
+export async function trainAutoencoder(
+  factories: ReadonlyMap<string, Windows>, options: AutoencoderOptions, { seed, pool, build, signal }: CaseContext, onRound?: () => void,
+): Promise<Autoencoder> {
   const { spec, rounds, localEpochs: epochs, batch, learningRate } = options;
   let bytes = 0;
   const { parameters, scaler } = await federate({
@@ -42,6 +44,7 @@ export async function trainAutoencoder(factories: ReadonlyMap<string, Windows>, 
     counts: () => Float64Array.of(0),
     onRound: (report) => {
       bytes += report.bytes;
+      onRound?.();
     },
   });
   return { spec, parameters, scaler, bytes };

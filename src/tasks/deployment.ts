@@ -4,6 +4,7 @@
  * The graph takes raw windows and holds the scaler; what makes an alarm of its outputs is in the metadata.
  */
 import { scale } from "../data/scaler.ts";
+import { sha256 } from "../federation/checksum.ts";
 import { encodeCheckpoint } from "../model/checkpoint.ts";
 import { layoutOf } from "../model/layout.ts";
 import type { ModelSpec } from "../model/spec.ts";
@@ -13,9 +14,10 @@ import type { CaseContext, CaseResult } from "./study.ts";
 
 /** @param windows raw ones, to compare on */
 export async function deployLinear(options: OnnxOptions, windows: Windows, { runOnnx, pool, build }: CaseContext): Promise<NonNullable<CaseResult["model"]>> {
-  const { spec, parameters, scaler, metadata } = options;
+  const { spec, parameters, scaler } = options;
+  const metadata = { ...options.metadata, build, sha256: await sha256(parameters) };
   const checkpoint = encodeCheckpoint({ spec, parameters, metadata: { ...metadata, scaler: JSON.stringify(scaler) } });
-  const onnx = exportOnnx(options);
+  const onnx = exportOnnx({ ...options, metadata });
   if (!runOnnx) return { checkpoint, onnx, maxAbsDifference: null };
   const theirs = await runOnnx(onnx, windows.inputs, [windows.count, windows.steps, windows.features]);
   const ours = await pool.predict({ kind: "predict", spec, build, parameters, inputs: scale(windows, scaler) });

@@ -4,10 +4,11 @@
  * day, from its own past and the calendar (docs/energy.md).
  */
 import { readEnergy, DAY, type EnergyRecord } from "../data/energy.ts";
-import { lagColumns, lagWindows } from "../data/lags.ts";
+import { repeatsOf } from "../data/repeats.ts";
+import { lagColumns, lagWindows, REACH } from "../data/lags.ts";
 import { parseSpec, type ModelSpec } from "../model/spec.ts";
 import { adam, type Training } from "../model/trainer.ts";
-import { meanInterval } from "./bootstrap.ts";
+import { intervalsOf } from "./interval.ts";
 import { linearScores } from "./linear.ts";
 import { deploy, networkScores } from "./network.ts";
 import { ALL, type CaseContext, type CaseResult, type Score, type Study, type StudyCase } from "./study.ts";
@@ -35,7 +36,7 @@ const LINEAR = "linear";
 
 export const energy: Study = {
   name: "energy",
-  summary: "electricity of a steel plant, 15 minutes, an hour and a day ahead; needs --data",
+  summary: "electricity of a steel plant, 15 minutes, an hour and a day ahead",
   origin: ORIGIN,
   seeds: [1, 2, 3],
   measures: [
@@ -46,14 +47,55 @@ export const energy: Study = {
   targets: () => CASES.map(({ name, must, stretch }) => ({ model: NETWORK, way: "federated", measure: "mae", over: { case: name }, must, stretch })),
   async cases({ source }) {
     const record = await readEnergy(source);
-    return CASES.map(({ name, horizon }): StudyCase => ({ name, run: (context) => run(record, name, horizon, context) }));
+    checkLength(record);
+    const notes = notesOf(record);
+    return CASES.map(({ name, horizon }): StudyCase => ({ name, run: async (context) => ({ ...(await run(record, name, horizon, context)), notes }) }));
   },
 };
 
+/** Where of so many rows the test begins, and before that what settings are chosen by. */
+function bounds(count: number): { chosen: number; end: number } {
+  const end = Math.floor(TRAIN * count);
+  return { chosen: Math.floor((1 - CHOOSE) * end), end };
+}
+
+/** Every factory needs weeks of its own that train, that settings are chosen by, and that test. @throws RangeError with the days that do */
+function checkLength({ count }: EnergyRecord): void {
+  const suffices = (rows: number) => {
+    const { chosen, end } = bounds(rows);
+    return [[REACH, chosen], [Math.max(REACH, chosen), end], [Math.max(REACH, end), rows]].every(([from, to]) =>
+      Array.from({ length: FACTORIES }, (_, factory) => factory).every((factory) => {
+        for (let row = from; row < to; row++) if (factoryOf(row) === factory) return true;
+        return false;
+      }));
+  };
+  if (suffices(count)) return;
+  let days = count / DAY + 1;
+  while (!suffices(days * DAY)) days++;
+  throw new RangeError(`energy: expected a record of ${days} days, so that each of ${FACTORIES} factories has days to train on, to choose by and to test on, got ${count / DAY}; give a longer record`);
+}
+
+/** Quarter hours of one value from which on a meter is taken for stuck: six hours of load, a day of reactive energy, which is 0 whole nights. */
+const STUCK = [["load", "usage", DAY / 4], ["lagging reactive energy", "lagging", DAY], ["leading reactive energy", "leading", DAY]] as const;
+
+/** What a reader has to know of the data at hand. @throws RangeError where there is nothing to forecast */
+export function notesOf(record: EnergyRecord): string[] {
+  const { end } = bounds(record.count);
+  return STUCK.flatMap(([name, column, least]) => {
+    const values = record[column];
+    const { stretches, rows } = repeatsOf(values, least);
+    const { constant } = repeatsOf(values.subarray(0, end), 1);
+    if (constant && column === "usage") throw new RangeError(`energy: the load is ${values[0]} kWh in all ${end} quarter hours that train, so that there is nothing to forecast; is this the plant's record?`);
+    if (constant) return [`The ${name} is ${values[0]} kvarh in all ${end} quarter hours that train: nothing is learned of it.`];
+    return stretches > 0 ? [`The ${name} is stuck, that is of one value for ${least} quarter hours or more: ${rows} in ${stretches}; they train and test all the same.`] : [];
+  });
+}
+
+const factoryOf = (row: number): number => Math.floor(row / (7 * DAY)) % FACTORIES;
+
 async function run(record: EnergyRecord, name: string, horizon: number, { seed, pool, build, signal, runOnnx, progress }: CaseContext): Promise<CaseResult> {
-  const end = Math.floor(TRAIN * record.count);
-  const chosen = Math.floor((1 - CHOOSE) * end);
-  const common = { case: name, pool, build, signal, figures: figuresOf, intervals: (predictions: Float32Array, windows: TaskWindows) => intervalsOf(predictions, windows, name) };
+  const { chosen, end } = bounds(record.count);
+  const common = { case: name, pool, build, signal, figures: figuresOf, intervals: (predictions: Float32Array, windows: TaskWindows) => dayIntervals(predictions, windows, name) };
   const split = (trainEnd: number, profiles: boolean) => energyFactories(record, horizon, { train: [0, trainEnd], validation: [chosen, end], test: [end, record.count], profiles });
 
   const { scores: linear, models } = await linearScores({ ...common, model: LINEAR, factories: split(chosen, profiled(horizon)), spec: linearSpec(horizon), refit: true });
@@ -86,7 +128,7 @@ export function energyFactories(record: EnergyRecord, horizon: number, parts: Pa
   return Array.from({ length: FACTORIES }, (_, factory) => {
     const windows = ([from, to]: readonly [number, number]) => {
       const rows = Array.from({ length: to - from }, (_, at) => from + at);
-      return lagWindows(record, { horizon, profiles: parts.profiles, rows: rows.filter((row) => Math.floor(row / (7 * DAY)) % FACTORIES === factory) });
+      return lagWindows(record, { horizon, profiles: parts.profiles, rows: rows.filter((row) => factoryOf(row) === factory) });
     };
     return { id: `weeks-${factory + 1}`, train: windows(parts.train), validation: windows(parts.validation), test: windows(parts.test) };
   });
@@ -137,8 +179,17 @@ function figuresOf(predictions: Float32Array, { targets }: TaskWindows): Record<
 }
 
 /** Days are resampled: errors within a day go together. */
-function intervalsOf(predictions: Float32Array, { targets, groups }: TaskWindows, name: string): Record<string, readonly [number, number]> {
-  return { mae: meanInterval(targets.map((target, n) => Math.abs(clamp(predictions[n]) - target)), groups, name) };
+function dayIntervals(predictions: Float32Array, { targets, groups }: TaskWindows, name: string): Record<string, readonly [number, number]> {
+  const days = new Map<number, Float64Array>();
+  for (let n = 0; n < targets.length; n++) {
+    const day = days.get(groups[n]) ?? new Float64Array(2);
+    day[0] += Math.abs(clamp(predictions[n]) - targets[n]);
+    day[1] += 1;
+    days.set(groups[n], day);
+  }
+  // In the calendar's order, whichever factory has them, so that models are compared on the same draws.
+  const units = [...days].sort(([a], [b]) => a - b).map(([, day]) => day);
+  return intervalsOf(units, ([sum, count]) => ({ mae: sum / count }), name);
 }
 
 /** What needs no model: the load now, and that of the same quarter hour a day and a week before. */
@@ -147,7 +198,7 @@ function rules({ usage, count }: EnergyRecord, name: string, horizon: number, en
   return backs.filter(({ back }, index) => index === 0 || back > horizon).map(({ model, back }) => {
     const windows = { targets: usage.subarray(end), groups: Int32Array.from({ length: count - end }, (_, n) => Math.floor((end + n) / DAY)) } as unknown as TaskWindows;
     const predictions = usage.subarray(end - back, count - back);
-    return { case: name, model, way: "rule", factory: ALL, samples: count - end, figures: figuresOf(predictions, windows), intervals: intervalsOf(predictions, windows, name) };
+    return { case: name, model, way: "rule", factory: ALL, samples: count - end, figures: figuresOf(predictions, windows), intervals: dayIntervals(predictions, windows, name) };
   });
 }
 

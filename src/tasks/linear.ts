@@ -12,14 +12,10 @@
 import { exactSums, momentsOfSums } from "../data/exact.ts";
 import { clusterSettings, mergeClusters, type Regimes } from "../data/regime.ts";
 import { scale, scalerFromMoments, type Scaler } from "../data/scaler.ts";
-import { fingerprintOf } from "../federation/checksum.ts";
-import { FactoryClient, type Learner } from "../federation/client.ts";
-import type { Exchange } from "../federation/exchange.ts";
-import { Orchestrator } from "../federation/orchestrator.ts";
 import { chooseGram, gramOf, LAMBDAS, mergeGrams, solveGram, type LinearFit } from "../model/gram.ts";
-import { layoutOf } from "../model/layout.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import { concatWindows } from "../signal/window.ts";
+import { inGathers } from "./gather.ts";
 import { agreeOnRegimes, mergeOf } from "./party.ts";
 import { scoresOf, type Scoring } from "./score.ts";
 import type { Score, Way } from "./study.ts";
@@ -75,36 +71,16 @@ function inOnePlace(factories: readonly TaskFactory[], options: LinearOptions): 
 
 /** Every factory is a client; the model is what each of them solves for itself, so it is no message. */
 async function federateLinear(options: LinearOptions): Promise<{ models: LinearModel; bytes: number }> {
-  const { factories, spec, data = NO_REGIMES } = options;
-  const fingerprint = await fingerprintOf(spec);
-  const parameters = new Float32Array(layoutOf(spec).length);
-  const orchestrator = new Orchestrator({ clients: factories.map(({ id }) => id), parameters, rounds: 1, fingerprint, merge: mergeOf(data, spec) });
-  let bytes = 0;
-  const exchange: Exchange = async (request, signal) => {
-    const reply = await orchestrator.handle(request, signal);
-    bytes += request.length + reply.length;
-    return reply;
-  };
-  // The first factory that fails ends the run for all: the others would wait for it for ever.
-  const ending = new AbortController();
-  const signal = options.signal ? AbortSignal.any([options.signal, ending.signal]) : ending.signal;
-  const parties = factories.map(async (factory) => {
-    const own = AbortSignal.any([signal]); // as in tasks/federation.ts
-    const client = new FactoryClient({ id: factory.id, exchange, learner: new Solver(parameters, factory.train.count), fingerprint });
-    const regimes = await agreeOnRegimes(client, factory.train, data, own);
-    const scaler = options.scaled ? unscaled(spec) : scalerOf(spec, await client.gatherLong("columns", exactSums(factory.train, regimes), own), regimes);
-    const train = await client.gatherLong("train", sumsOf(spec, factory.train, scaler), own);
-    const validation = judged(options) ? await client.gatherLong("validation", sumsOf(spec, factory.validation, scaler), own) : NOTHING;
+  const { factories, spec, data = NO_REGIMES, signal } = options;
+  const { results: [{ scaler, train, validation }], bytes } = await inGathers(factories.map(({ id }) => id), spec, async (client, id, signal) => {
+    const factory = factories.find((other) => other.id === id)!;
+    const regimes = await agreeOnRegimes(client, factory.train, data, signal);
+    const scaler = options.scaled ? unscaled(spec) : scalerOf(spec, await client.gatherLong("columns", exactSums(factory.train, regimes), signal), regimes);
+    const train = await client.gatherLong("train", sumsOf(spec, factory.train, scaler), signal);
+    const validation = judged(options) ? await client.gatherLong("validation", sumsOf(spec, factory.validation, scaler), signal) : NOTHING;
     return { scaler, train, validation };
-  });
-  try {
-    const [{ scaler, train, validation }] = await Promise.all(parties);
-    return { models: { ...solve(options, train, validation), scaler }, bytes };
-  } catch (error) {
-    ending.abort(error);
-    await Promise.allSettled(parties);
-    throw error;
-  }
+  }, { merge: mergeOf(data, spec), signal });
+  return { models: { ...solve(options, train, validation), scaler }, bytes };
 }
 
 const scalerOf = ({ input: { features } }: ModelSpec, sums: Float64Array, regimes: Regimes | undefined): Scaler =>
@@ -125,21 +101,6 @@ const NOTHING = new Float64Array(0);
 function solve({ spec, lambdas = LAMBDAS, refit = false }: LinearOptions, train: Float64Array, validation: Float64Array): LinearFit {
   const chosen = chooseGram(spec, train, validation, lambdas);
   return refit ? solveGram(spec, mergeGrams(spec, [train, validation]), chosen.lambda) : chosen;
-}
-
-/** A client's learner that has nothing to learn by rounds. */
-class Solver implements Learner {
-  readonly parameters: Float32Array;
-  readonly samples: number;
-
-  constructor(parameters: Float32Array, samples: number) {
-    this.parameters = parameters;
-    this.samples = samples;
-  }
-
-  fit(): Promise<never> {
-    return Promise.reject(new TypeError("a linear model is solved from sums, not trained in rounds"));
-  }
 }
 
 export type LinearScoring = LinearOptions & Scoring & {

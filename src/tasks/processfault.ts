@@ -23,7 +23,7 @@ import { deployLinear, linearParameters } from "./deployment.ts";
 import { alarmsIn, alarmsNotes, MEASURES, scoreOf, type Judged } from "./faultscore.ts";
 import { gatherSum } from "./gather.ts";
 import { monitorOf, type Charts, type Monitor } from "./monitor.ts";
-import { ALL, type CaseContext, type CaseResult, type Study, type Way } from "./study.ts";
+import { ALL, isFirst, type CaseContext, type CaseResult, type Study, type Way } from "./study.ts";
 
 const ORIGIN = "Downs & Vogel, A plant-wide industrial process control problem, 1993; data of Chiang, Russell & Braatz, Fault Detection and Diagnosis in Industrial Systems, 2001";
 const I = CHANNELS.length;
@@ -119,12 +119,13 @@ const linear = (sums: Float64Array): Make => async (kept, left) => {
   }));
 };
 
-/** Of an autoencoder, of what it does not repeat; trained anew for every block that is left out. */
-const network = (way: Way, context: CaseContext): Make => async (kept) => {
+/** Of an autoencoder, of what it does not repeat; trained anew for every block that is left out. @param onTrained after each */
+const network = (way: Way, context: CaseContext, onTrained: () => void): Make => async (kept) => {
   const chartsOf = async (blocks: readonly Block[]): Promise<Charts> => {
     const windows = blocks.map(({ rows }) => rowWindows(rows, I));
     const factories = way === "federated" ? windows.map((own, index) => [`factory-${index + 1}`, own] as const) : [["all", concatWindows(windows)] as const];
     const trained = await trainAutoencoder(new Map(factories), AUTOENCODER, context);
+    onTrained();
     return async (rows) => {
       const residuals = Float64Array.from(await residualsOf(trained, rowWindows(rows, I), context));
       return EWMA.map((weight) => smoothedSquares(residuals, I, 0, I, weight));
@@ -163,6 +164,15 @@ function split(rows: Float32Array): Float32Array[] {
   const count = rows.length / I;
   const at = (part: number) => Math.floor((part * count) / FACTORIES) * I;
   return Array.from({ length: FACTORIES }, (_, part) => rows.subarray(at(part), at(part + 1)));
+}
+
+/** @throws RangeError naming the file that is too short for a pair in each fifth of a fifth, or for a variate */
+function checkLength({ normal, faults }: Tep): void {
+  const check = (number: number, { rows }: Run, least: number) => {
+    if (rows < least) throw new RangeError(`d${String(number).padStart(2, "0")}.dat: expected at least ${least} rows, got ${rows}; the file is cut off, get it again`);
+  };
+  check(0, normal, 2 * LAG * FACTORIES * FACTORIES);
+  FAULTS.forEach((fault, index) => check(fault, faults[index], LAG));
 }
 
 interface Plant {
@@ -215,7 +225,7 @@ function deployable({ judged, sums, scaler }: Plant, normal: Run, context: CaseC
 
 export const processFault: Study = {
   name: "process-fault",
-  summary: "faults of the Tennessee Eastman process from one run of normal operation; needs --data",
+  summary: "faults of the Tennessee Eastman process from one run of normal operation",
   origin: ORIGIN,
   subsets: ["observable", "all"],
   seeds: [1, 2, 3],
@@ -227,24 +237,24 @@ export const processFault: Study = {
   ],
   async cases({ source, subset }) {
     const data = await readTep(source);
+    checkLength(data);
     // One set of monitors meets all faults.
     let exact: ReturnType<typeof plantOf> | undefined;
     const trained = new Map<number, Promise<Judged[]>>();
     return FAULTS.filter((fault) => subset === "all" || !HIDDEN.includes(fault)).map((fault) => {
-      let first: number | undefined; // seed: what does not depend on it is scored once
       return {
         name: `fault ${fault}`,
         async run(context): Promise<CaseResult> {
           const plant = await (exact ??= plantOf(data, context.signal));
           const networks = trained.get(context.seed) ?? byNetwork(plant, context);
           trained.set(context.seed, networks);
-          first ??= context.seed;
-          const all = [...(first === context.seed ? plant.judged : []), ...(await networks)];
+          const first = isFirst(context);
+          const all = [...(first ? plant.judged : []), ...(await networks)];
           const [run, test] = [data.faults[fault - 1], data.tests?.faults[fault - 1]].map((run) => run && scale(rowWindows(run.values, I), plant.scaler));
           const best = plant.judged.filter(({ way, monitor }) => way === "federated" && monitor.name === BEST);
           return {
             scores: await Promise.all(all.map((one) => scoreOf(`fault ${fault}`, one, run!, test))),
-            model: fault === 1 && first === context.seed ? await deployable(plant, data.normal, context) : undefined,
+            model: fault === 1 && first ? await deployable(plant, data.normal, context) : undefined,
             notes: best.flatMap(alarmsNotes),
             bytes: Object.fromEntries(METHODS.map(({ name }) => [name, plant.bytes])),
           };
@@ -254,7 +264,15 @@ export const processFault: Study = {
   },
 };
 
+/** Autoencoders that are trained, each of these twice: one without each block, and all again for each block that the whole is tried on. */
+const TRAININGS = 2 * ((FACTORIES + 1) + FACTORIES * FACTORIES);
+
 async function byNetwork({ blocks, test }: Plant, context: CaseContext): Promise<Judged[]> {
-  const judged = [await together("federated", blocks, network("federated", context)), await together("centralised", blocks, network("centralised", context))];
+  let done = 0;
+  const onTrained = () => context.progress(++done / TRAININGS, `autoencoder ${done} of ${TRAININGS}`);
+  const judged = [
+    await together("federated", blocks, network("federated", context, onTrained)),
+    await together("centralised", blocks, network("centralised", context, onTrained)),
+  ];
   return withTest(judged.flat(), test);
 }

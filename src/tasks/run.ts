@@ -127,6 +127,8 @@ function startOf({ from, freeze, seed }: RunOptions, spec: ModelSpec): (Transfer
   const source = decodeArtefact(from);
   const start = transfer(source, spec, initialParameters(spec, seed));
   frozenRanges(layoutOf(spec), freeze ?? []); // refused before anything is trained
+  const unlearned = start.fresh.find((name) => freeze?.includes(Number(name.split(".")[0])));
+  if (unlearned) throw new RangeError(`--freeze expected layers that the run has learned, but ${unlearned} is of another shape there; leave out ${unlearned.split(".")[0]}`);
   return { ...start, sha256: source.sha256 };
 }
 

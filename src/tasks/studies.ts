@@ -34,7 +34,7 @@ export interface StudyOptions {
 /** The cases that are still to be run, in their order. */
 export function pendingUnits(cases: readonly StudyCase[], seeds: readonly number[], done: readonly Unit[]): { readonly study: StudyCase; readonly seed: number }[] {
   const known = new Set(done.map((unit) => `${unit.case}\n${unit.seed}`));
-  return seeds.flatMap((seed, index) => cases.filter(({ exact }) => !exact || index === 0).map((study) => ({ study, seed })))
+  return seeds.flatMap((seed) => cases.map((study) => ({ study, seed })))
     .filter(({ study, seed }) => !known.has(`${study.name}\n${seed}`));
 }
 
@@ -50,7 +50,7 @@ export async function runStudy(cases: readonly StudyCase[], options: StudyOption
       const { study, seed } = next;
       const began = nowMs();
       const progress = (share: number, what: string) => onProgress?.({ case: study.name, seed }, share, what);
-      const { model, ...result } = await study.run({ seed, pool, build, signal, runOnnx, progress });
+      const { model, ...result } = await study.run({ seed, firstSeed: options.seeds[0], pool, build, signal, runOnnx, progress });
       signal.throwIfAborted();
       checkScores(result, study.name);
       const seconds = Math.round((nowMs() - began) / 100) / 10;

@@ -22,13 +22,13 @@ import { adam, type Training } from "../model/trainer.ts";
 import { concatWindows, selectWindows } from "../signal/window.ts";
 import { partsOf } from "./bearing.ts";
 import { COLUMNS, columnsOf, lifeFigures, lifeRows, network as lifeNetwork, ROUNDS as LIFE_ROUNDS, training as lifeTraining } from "./bearinglife.ts";
-import { denseSpec, factoryOf, figuresOf, HISTORY, scalersOf, sumsOf } from "./enginestudy.ts";
+import { denseSpec, engineIntervals, factoryOf, figuresOf, HISTORY, RATES, scalersOf, sumsOf } from "./enginestudy.ts";
 import { federate } from "./federation.ts";
 import { networkScores, type NetworkScoring } from "./network.ts";
 import { scoresOf, type Fitted } from "./score.ts";
-import { ALL, type CaseContext, type CaseResult, type Score, type Study, type StudyCase, type StudyData } from "./study.ts";
+import { ALL, type CaseContext, type CaseResult, type Place, type Score, type Study, type StudyCase, type StudyData } from "./study.ts";
 import { halfCosine, type TaskFactory, type TaskWindows } from "./task.ts";
-import { classFigures, convolutional } from "./vibration.ts";
+import { classFigures, convolutional, recordingIntervals } from "./vibration.ts";
 
 const SUBSETS = ["turbofan", "bearing", "bearing-life"] as const;
 type Subset = (typeof SUBSETS)[number];
@@ -36,6 +36,7 @@ type Subset = (typeof SUBSETS)[number];
 /** A move from one machine to another, with so much labelled there. */
 interface Move {
   readonly name: string;
+  readonly place: Place;
   readonly spec: ModelSpec;
   /** The first layer with parameters. */
   readonly first: number;
@@ -46,6 +47,8 @@ interface Move {
   /** The new plant with what it has labelled, which may be nothing, and its test windows. */
   plant(seed: number): TaskFactory;
   figures(predictions: Float32Array, windows: TaskWindows): Record<string, number>;
+  /** Of the test units, where there are enough. */
+  intervals?(predictions: Float32Array, windows: TaskWindows): Record<string, readonly [number, number]>;
   /** Whether the model's normalisation measures the plant's windows again, which needs no labels. */
   readonly adaptive: boolean;
 }
@@ -74,14 +77,16 @@ const MOVES: Readonly<Record<Subset, (source: StudyData["source"]) => Promise<Mo
     const [one, two] = [await readCmapss(source, "FD001"), await readCmapss(source, "FD003")];
     return [1, 2, 5, 10, 20, 50].map((count): Move => ({
       name: `FD003 with ${count} engine${count === 1 ? "" : "s"}`,
+      place: { curve: "FD001 to FD003", axis: "engines with labels", at: count },
       spec: denseSpec(one), first: 2, rounds: 16, adaptive: false,
-      training: (round, windows) => ({ epochs: Math.max(1, Math.round(1000 / windows)), batch: 32, learningRate: halfCosine(1e-3, 1e-4, round, 16), optimizer: adam, clipNorm: 1, loss: {} }),
+      training: (round, windows) => ({ epochs: Math.max(1, Math.round(1000 / windows)), batch: 32, learningRate: halfCosine(...RATES, round, 16), optimizer: adam, clipNorm: 1, loss: {} }),
       known: (seed) => engineFactory(one, dealFleets(one, 1, seed)[0]),
       plant(seed) {
         const order = random(seed, "transfer", "engines").shuffle([...two.train]);
         return engineFactory(two, { id: "plant", train: order.slice(0, count), validation: [], test: two.test });
       },
       figures: (predictions, { rawTargets }) => ({ rmse: figuresOf(sumsOf(predictions, rawTargets!)).rmse }),
+      intervals: (predictions, windows) => ({ rmse: engineIntervals(predictions, windows, "transfer").rmse }),
     }));
   },
   async bearing(source) {
@@ -90,6 +95,7 @@ const MOVES: Readonly<Record<Subset, (source: StudyData["source"]) => Promise<Mo
     const [known, there] = [at(0), at(2)];
     return [1, 2, 5, 10, 30].map((count): Move => ({
       name: `load 2 with ${count} window${count === 1 ? "" : "s"} of each fault`,
+      place: { curve: "load 0 to load 2", axis: "windows with labels of each fault", at: count },
       spec: convolutional("batch", CLASSES), first: 0, rounds: 8, adaptive: true,
       training: (round, windows) => ({ epochs: Math.max(1, Math.round(600 / windows)), batch: 32, learningRate: halfCosine(2e-3, 0, round, 8), optimizer: adam, clipNorm: 5, loss: {} }),
       known: () => ({ id: "load-0", ...known }),
@@ -99,6 +105,7 @@ const MOVES: Readonly<Record<Subset, (source: StudyData["source"]) => Promise<Mo
         return { id: "plant", ...there, train: selectWindows(there.train, chosen) };
       },
       figures: (predictions, windows) => ({ accuracy: classFigures(predictions, windows).accuracy }),
+      intervals: (predictions, windows) => ({ accuracy: recordingIntervals(predictions, windows).accuracy }),
     }));
   },
   async "bearing-life"(source) {
@@ -107,6 +114,7 @@ const MOVES: Readonly<Record<Subset, (source: StudyData["source"]) => Promise<Mo
     const none = selectWindows(windows("1_1"), []);
     return [["3_1", "3_2"], ["3_2", "3_1"]].flatMap(([tested, labelled]) => [0, 1].map((count): Move => ({
       name: `bearing ${tested}, ${count === 0 ? "no other" : "one other"} of its condition known`,
+      place: { curve: `condition 1 to bearing ${tested}`, axis: "bearings of condition 3 with labels", at: count },
       spec: lifeNetwork(COLUMNS), first: 1, rounds: LIFE_ROUNDS, adaptive: false,
       training: lifeTraining,
       known: () => ({ id: "condition-1", train: concatWindows([windows("1_1"), windows("1_2")]), validation: none, test: none }),
@@ -123,11 +131,11 @@ function engineFactory(data: Cmapss, fleet: Fleet): TaskFactory {
 }
 
 function caseOf(move: Move): StudyCase {
-  return { name: move.name, run: (context) => runMove(move, context) };
+  return { name: move.name, place: move.place, run: (context) => runMove(move, context) };
 }
 
 async function runMove(move: Move, context: CaseContext): Promise<CaseResult> {
-  const { name, spec, first, rounds, figures } = move;
+  const { name, spec, first, rounds, figures, intervals } = move;
   const { seed, pool, build, signal, progress } = context;
   const plant = move.plant(seed);
   const windows = plant.train.count;
@@ -138,7 +146,7 @@ async function runMove(move: Move, context: CaseContext): Promise<CaseResult> {
     factories: [known], spec, build, seed, rounds, training: trainingOf(known.train.count), pool, signal, data: { settings: 0, regimes: 1 }, counts: () => Float64Array.of(0),
     onRound: ({ round }) => progress(round / rounds / trains, "the machine that is known"),
   });
-  const common = { case: name, factories: [plant], spec, pool, build, figures };
+  const common = { case: name, factories: [plant], spec, pool, build, figures, intervals };
   const fitted: Fitted = { parameters: source.parameters, scaler: source.scaler, statistics: [...source.factoryStatistics.values()][0] };
   const scores: Score[] = [...(await scoresOf({ ...common, model: "the other's, as it is" }, "rule", () => fitted))];
   if (move.adaptive) scores.push(...(await scoresOf({ ...common, model: "the other's, adapted", adaptive: true }, "rule", () => fitted)));

@@ -3,6 +3,7 @@
  * What the cases of the bearing study share: the networks and linear models of raw and of transformed
  * vibration, and what their predictions are worth.
  */
+import { confusionFigures } from "../model/metrics.ts";
 import { parseSpec, type ModelSpec } from "../model/spec.ts";
 import { Features } from "../signal/features.ts";
 import type { Recipe } from "../signal/recipe.ts";
@@ -79,12 +80,5 @@ function confusion(probabilities: Float32Array, { targets, count }: Windows, cou
 
 function figuresOf(counts: Float64Array): { accuracy: number; macroF1: number } {
   const C = Math.sqrt(counts.length);
-  const sum = (of: (other: number) => number) => Array.from({ length: C }, (_, other) => counts[of(other)]).reduce((total, count) => total + count, 0);
-  const classes = Array.from({ length: C }, (_, c) => ({ hits: counts[c * C + c], truly: sum((other) => c * C + other), taken: sum((other) => other * C + c) }));
-  const occurring = classes.filter(({ truly }) => truly > 0);
-  const total = occurring.reduce((count, { truly }) => count + truly, 0);
-  return {
-    accuracy: occurring.reduce((count, { hits }) => count + hits, 0) / total,
-    macroF1: occurring.reduce((f1, { hits, truly, taken }) => f1 + (2 * hits) / (truly + taken), 0) / occurring.length,
-  };
+  return confusionFigures(Array.from({ length: C }, (_, c) => [...counts.subarray(c * C, (c + 1) * C)]));
 }

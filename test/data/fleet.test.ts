@@ -40,14 +40,13 @@ test("fleets by life differ in their mean life more than fleets dealt evenly", (
   expect(mean(dealByLife)).toBeGreaterThan(1.5 * mean(dealFleets));
 });
 
-test("fleets by regime hold the engines that fly it most", async () => {
-  // At each cycle the engine's regime, every fourth cycle the other one.
-  const files = turbofanFiles("FD002", { train: 12, test: 4 });
-  const two = await readCmapss(memorySource(files), "FD002");
+/** FD002's engines, each cycle at the regime that is asked for. */
+async function fleetsByRegime(regimeAt: (engine: number, cycle: number) => number) {
+  const two = await readCmapss(memorySource(turbofanFiles("FD002", { train: 12, test: 4 })), "FD002");
   const rows = two.train.map((engine, index) => {
     const changed = engine.rows.slice();
     for (let cycle = 0; cycle < engine.cycles; cycle++) {
-      const regime = (index + (cycle % 4 === 0 ? 1 : 0)) % 2;
+      const regime = regimeAt(index, cycle);
       changed.set([20 * regime, 0.5 * regime, 100], cycle * two.features);
     }
     return { ...engine, rows: changed };
@@ -56,8 +55,20 @@ test("fleets by regime hold the engines that fly it most", async () => {
   const inputs = Float32Array.from(rows.flatMap((engine) => [...engine.rows]));
   const windows = { inputs, targets: new Float32Array(cycles), groups: new Int32Array(cycles), count: cycles, steps: 1, features: two.features };
   const regimes = mergeClusters([clusterSettings(windows, SETTINGS.length, 2)], SETTINGS.length, 2);
-  const fleets = dealByRegime({ ...two, train: rows }, regimes, 1);
-  expect(fleets).toHaveLength(2);
-  expect(all(fleets)).toEqual(numbered(12));
-  for (const fleet of fleets) expect(new Set(all([fleet]).map((unit) => unit % 2)).size).toBe(1);
+  return dealByRegime({ ...two, train: rows }, regimes, 1);
+}
+
+describe("fleets by regime", () => {
+  test("hold the engines that fly it more than the others do, even where all fly one regime most", async () => {
+    // Of eight cycles, even engines fly regime 1 once and odd ones three times.
+    const fleets = await fleetsByRegime((index, cycle) => Number(cycle % 8 < (index % 2 === 0 ? 1 : 3)));
+    expect(fleets).toHaveLength(2);
+    expect(all(fleets)).toEqual(numbered(12));
+    for (const fleet of fleets) expect(new Set(all([fleet]).map((unit) => unit % 2)).size).toBe(1);
+  });
+
+  test("lose no engine: one that would be alone goes to the largest", async () => {
+    const fleets = await fleetsByRegime((index) => Number(index === 4));
+    expect(fleets.map((fleet) => all([fleet]))).toEqual([numbered(12)]);
+  });
 });

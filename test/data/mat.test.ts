@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { readMat } from "../../src/data/mat.ts";
@@ -116,4 +117,15 @@ describe("readMat", () => {
       { numRuns: 500 },
     );
   }, 60_000);
+});
+
+it("is public beside the readers of other files: from bytes, and from a source, which finds the file with .gz or says that there is none", async () => {
+  const { parseMat, readMat: readFile } = await import("../../src/signal.ts");
+  const source = async (path: string) => (path === "a.mat.gz" ? new Uint8Array(gzipSync(bytesOf("plain"))) : undefined);
+  const only = (name: string) => name === "int16";
+  const whole = await readMat(bytesOf("plain"), "a.mat", only);
+  expect([...whole.arrays.keys()]).toEqual(["int16"]);
+  expect(await parseMat(bytesOf("plain"), "a.mat", only)).toEqual(whole);
+  expect(await readFile(source, "a.mat", only)).toEqual(whole);
+  await expect(readFile(source, "b.mat", only, "ask the rig's owner")).rejects.toThrow(new RangeError("b.mat: no such file, with or without .gz; ask the rig's owner"));
 });

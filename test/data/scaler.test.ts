@@ -27,6 +27,7 @@ describe("scalerFromMoments", () => {
   it("refuses a regime without rows", () => {
     const regimes = { settings: 1, centres: [[0], [9]], spread: [1] };
     expect(() => scalerFromMoments(windowMoments(windows([0, 1, 0, 2], 1, 2), regimes), 1, regimes)).toThrow("no training row is in operating regime 1");
+    expect(() => scalerFromMoments(windowMoments(windows([], 1, 2)), 2)).toThrow("scaler: there are no training rows; give more data");
   });
 });
 

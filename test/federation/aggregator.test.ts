@@ -58,6 +58,28 @@ describe("a federation of two levels", () => {
     expect((await orchestrator.finished).sha256).toBe(flat.sha256);
   });
 
+  test("tells a gateway that was not listening when the sum was taken, without another sum", async () => {
+    const clock = { now: 0, timers: [] as (() => void)[], nowMs: () => 0, after: (_: number, callback: () => void) => { clock.timers.push(callback); return () => {}; } };
+    const sums: ((reply: Uint8Array) => void)[] = [];
+    const aggregator = new Aggregator({ id: "plant-0", members: ["line-0", "line-1"], parameters: 5, deadlineMs: 1000, clock, exchange: () => new Promise((resolve) => sums.push(resolve)) });
+    const named = { task: "local", fingerprint, round: 1 } as const;
+    const frame = encode({ kind: "update", ...named, client: "line-0", attempt: 1, model: "0".repeat(64), samples: 5, loss: 1, numbers: new Int32Array(5) });
+    const [first, second] = [new AbortController(), new AbortController()];
+    const kindOf = (reply: Promise<Uint8Array>) => reply.then((bytes) => decode(bytes).kind, () => "nobody listens");
+    const unheard = kindOf(aggregator.handle(frame, first.signal));
+    clock.timers.forEach((wake) => wake());
+    first.abort();
+    const alsoUnheard = kindOf(aggregator.handle(frame, second.signal)); // joins the sum on its way
+    second.abort();
+    await Promise.resolve();
+    sums[0](encode({ kind: "accepted", ...named }));
+    expect([await unheard, await alsoUnheard]).toEqual(["nobody listens", "nobody listens"]);
+    await new Promise((resolve) => setTimeout(resolve));
+    expect(await kindOf(aggregator.handle(frame))).toBe("accepted");
+    expect(sums).toHaveLength(1);
+    expect(clock.timers).toHaveLength(1);
+  });
+
   test("refuses who is no member, and what is no update of this model", async () => {
     const { aggregators: [plant] } = twoLevels();
     const good = { kind: "update", task: "local", fingerprint, client: "line-0", round: 1, attempt: 1, model: "0".repeat(64), samples: 5, loss: 1, numbers: new Int32Array(5) } as const;

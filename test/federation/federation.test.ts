@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
-import { sha256 } from "../../src/federation/checksum.ts";
+import { crc32, sha256 } from "../../src/federation/checksum.ts";
 import { FactoryClient, RefusedError, type Learner } from "../../src/federation/client.ts";
 import type { Exchange } from "../../src/federation/exchange.ts";
 import { decode, encode } from "../../src/federation/message.ts";
@@ -227,6 +227,7 @@ describe("an orchestrator refuses", () => {
   const good = { kind: "update", task, fingerprint, client: "north", round: 1, attempt: 1, model, samples: 500, loss: 1, numbers: Int32Array.of(1, 2, 3, 4, 5) } as const;
   const ofVersion1 = encode(good);
   ofVersion1[4] = 1;
+  new DataView(ofVersion1.buffer).setUint32(ofVersion1.length - 4, crc32(ofVersion1.subarray(0, -4)), true);
   const bad: [string, string, Uint8Array][] = [
     ["wrong length", "length", encode({ ...good, numbers: Int32Array.of(1, 2, 3, 4) })],
     ["greater length", "length", encode({ ...good, numbers: Int32Array.of(1, 2, 3, 4, 5, 6) })],

@@ -137,6 +137,15 @@ describe("a frame is refused with a RangeError", () => {
     expect(() => decode(encode(update), 8)).toThrow(/numbers expected at most 8 bytes, got 12/);
   });
 
+  test("as damaged and not as something worse, whatever bit flips: it may be sent again", () => {
+    const frame = encode(update);
+    for (let bit = 0; bit < 8 * frame.length; bit++) {
+      const flipped = frame.slice();
+      flipped[bit >>> 3] ^= 1 << (bit & 7);
+      expect(() => decode(flipped, 64)).toThrow(expect.objectContaining({ code: "frame" }));
+    }
+  });
+
   test("when version, kind, element or the zero byte are not known", () => {
     expect(() => decode(forged((view) => view.setUint8(4, 1)))).toThrow(/expected protocol version 3, got 1/);
     expect(() => decode(forged((view) => view.setUint8(5, 99)))).toThrow(/unknown kind of message 99/);

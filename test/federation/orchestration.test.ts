@@ -326,6 +326,39 @@ describe("a policy", () => {
     expect(driver.written("contribution")).toHaveLength(2);
   });
 
+  test("does not wake for what time does not change: contributions that are too few, entries on their way", () => {
+    const driver = new Driver({ policy: { deadlineMs: 1000, minClients: 2 }, lazy: true });
+    driver.settle();
+    driver.send(gather("a", 0, "moments"));
+    driver.settle();
+    driver.pass(500);
+    expect(wakeAtMs(driver.state)).toBe(1000); // the round's own
+    driver.pass(500);
+    expect(driver.pending).toMatchObject([{ entry: { kind: "opened", attempt: 2 } }]);
+    expect(wakeAtMs(driver.state)).toBeUndefined();
+    driver.settle();
+    expect(wakeAtMs(driver.state)).toBe(2000);
+    driver.send(update("a", 1));
+    expect(wakeAtMs(driver.state)).toBeUndefined();
+  });
+
+  test("opens no further attempt while an update or an attempt is on its way to the disk", () => {
+    const driver = new Driver({ policy: { deadlineMs: 1000 }, lazy: true });
+    driver.settle();
+    driver.send(update("a", 1));
+    driver.event({ type: "woke" });
+    driver.nowMs = 1500;
+    driver.event({ type: "woke" });
+    expect(driver.pending).toMatchObject([{ entry: { kind: "update" } }]);
+    driver.settle();
+    expect(driver.written("closed")).toMatchObject([{ clients: ["a"] }]);
+    driver.nowMs = 3000;
+    driver.event({ type: "woke" });
+    driver.nowMs = 4500;
+    driver.event({ type: "woke" });
+    expect(driver.pending).toMatchObject([{ entry: { kind: "opened", round: 2, attempt: 2 } }]);
+  });
+
   test("finishes although somebody never evaluates", () => {
     const driver = new Driver({ policy: { deadlineMs: 1000 } });
     for (const round of [1, 2, 3]) driver.everyone((client) => update(client, round));
@@ -348,6 +381,18 @@ describe("who may take part", () => {
     expect(driver.reply(driver.send(pull("d")))).toEqual(model(2));
   });
 
+  test("is not who is being struck off: what comes behind that in the journal is true there, too", () => {
+    const driver = new Driver({ lazy: true });
+    driver.settle();
+    driver.event({ type: "enrolled", clients: ["a", "c"], aggregators: [] });
+    expect(driver.reply(driver.send(update("b", 1)))).toMatchObject({ kind: "refused", code: "client" });
+    driver.send(update("a", 1));
+    driver.send(update("c", 1));
+    driver.settle();
+    expect(driver.entries.map(({ kind }) => kind).slice(0, 5)).toEqual(["opened", "clients", "update", "update", "closed"]);
+    expect(driver.written("opened").at(-1)).toMatchObject({ round: 2, cohort: ["a", "c"] });
+  });
+
   test("may be clients of an aggregator, whose sum counts for each of them, once", () => {
     const members = [{ id: "a", samples: 4, loss: 1 }, { id: "b", samples: 6, loss: 1 }];
     const sum = (more: object = {}) => update("plant", 1, { members, elements: "int64", ...more });
@@ -362,5 +407,6 @@ describe("who may take part", () => {
     expect(driver.written("closed")).toMatchObject([{ clients: abc }]);
     expect(driver.written("update")).toHaveLength(2);
     expect(driver.reply(driver.send(sum()))).toEqual({ kind: "accepted", round: 1 }); // its acknowledgement may have been lost
+    expect(driver.reply(driver.send(sum({ digest: "another" })))).toMatchObject({ code: "late" }); // its members go on with the next round
   });
 });

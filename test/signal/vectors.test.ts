@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { Envelope } from "../../src/signal/envelope.ts";
 import { Features } from "../../src/signal/features.ts";
 import { Fft } from "../../src/signal/fft.ts";
+import type { Recipe } from "../../src/signal/recipe.ts";
 import { Spectrum } from "../../src/signal/spectrum.ts";
 import { percentiles, statistics } from "../../src/signal/statistics.ts";
 import { Wavelet, WaveletPacket, WAVELETS, type WaveletMode, type WaveletName } from "../../src/signal/wavelet.ts";
@@ -77,5 +78,27 @@ test("the tutorial's nine features match NumPy's", () => {
     const names = Array.from({ length: channels }, (_, channel) => `c${channel}`);
     const actual = new Features({ rateHz: 1, tutorial: true }, { steps, channels: names }).extract(Float32Array.from(x), count);
     expect(error(actual, features)).toBeLessThan(CLOSE);
+  }
+});
+
+test("columns of a recipe match: bands and orders of densities and envelopes, energies and entropy of wavelets", () => {
+  type Columns = { rate: number; segment: number; shaft: number; orders: Record<string, number>; bands: [number, number][]; wavelet: WaveletName; levels: number; columns: Record<string, number & number[]> };
+  for (const { x, rate: rateHz, segment, shaft: shaftHz, orders, bands: bandsHz, wavelet, levels, columns } of cases<Columns>("recipe")) {
+    const of = (recipe: Omit<Recipe, "rateHz">) => {
+      const features = new Features({ rateHz, ...recipe }, { steps: x.length, channels: ["x"] });
+      return new Map([...features.extract(Float32Array.from(x), 1, { shaftHz })].map((value, f) => [features.columns[f].slice(2), value]));
+    };
+    const spectral = { bandsHz, orders, harmonics: 2 };
+    const found = of({ spectrum: { ...spectral, segment }, envelope: { ...spectral, relative: true } });
+    expect([...found.keys()].toSorted()).toEqual(Object.keys(columns).filter((name) => name.includes(".")).toSorted());
+    for (const [name, value] of found) expect(Math.abs(value - columns[name]), name).toBeLessThanOrEqual(1e-5 * columns[name]);
+    expect(found.get("spectrum.beyond x1")).toBe(0);
+    for (const [name, packet] of [["levels", false], ["packet", true]] as const) {
+      const bands = of({ wavelet: { wavelet, levels, packet } });
+      const entropy = bands.get("wavelet.entropy")!;
+      bands.delete("wavelet.entropy");
+      expect(relative([...bands.values(), entropy], [...columns[name], columns[`${name} entropy`]]), name).toBeLessThan(1e-5);
+      expect([entropy > 0.05, entropy < 0.95]).toEqual([true, true]);
+    }
   }
 });

@@ -1,9 +1,8 @@
 import { describe, expect, test } from "vitest";
+import type { Source } from "../../src/data/source.ts";
 import { readEnergy } from "../../src/data/energy.ts";
-import { meanInterval } from "../../src/tasks/bootstrap.ts";
-import { energy, energyFactories } from "../../src/tasks/energy.ts";
+import { energy, energyFactories, notesOf } from "../../src/tasks/energy.ts";
 import { inlinePool } from "../../src/tasks/pool.ts";
-import { numbers } from "../memory.ts";
 import { energyFile, memorySource } from "./sources.ts";
 
 const source = memorySource({ "Steel_industry_data.csv": energyFile(98) });
@@ -33,15 +32,29 @@ describe("energy", () => {
   });
 });
 
-describe("mean interval", () => {
-  test("is that of the units, however many rows each repeats", () => {
-    const units = numbers(40, 1, 10);
-    const [low, high] = meanInterval(units, units.map((_, unit) => unit), "one");
-    const repeated = Float32Array.from({ length: 400 }, (_, row) => units[Math.floor(row / 10)]);
-    expect(meanInterval(repeated, Array.from(repeated, (_, row) => Math.floor(row / 10)), "one").map((end) => end.toFixed(9))).toEqual([low, high].map((end) => end.toFixed(9)));
-    const mean = units.reduce((sum, value) => sum + value, 0) / 40;
-    const error = Math.sqrt(units.reduce((sum, value) => sum + (value - mean) ** 2, 0) / 40 / 40);
-    expect((high - low) / (2 * 1.96 * error)).toBeCloseTo(1, 0.8);
-    expect(meanInterval([3, 3, 3], [0, 1, 1], "same")).toEqual([3, 3]);
-  });
+test.each([2, 30, 60])("refuses %i days before anything is trained, with how many are needed", async (days) => {
+  const cases = (days: number) => energy.cases({ source: memorySource({ "Steel_industry_data.csv": energyFile(days) }), subset: undefined });
+  const refusal: Error = await cases(days).then(() => undefined!, (error: unknown) => error as Error);
+  expect(refusal).toBeInstanceOf(RangeError);
+  const needed = /^energy: expected a record of (\d+) days, so that each of 3 factories has .*, got (\d+); give a longer record$/.exec(refusal.message)!;
+  expect(needed[2]).toBe(String(days));
+  expect(await cases(Number(needed[1]))).toHaveLength(3);
+  await expect(cases(Number(needed[1]) - 1)).rejects.toThrow(`expected a record of ${needed[1]} days`);
+});
+
+/** The record with a column's values replaced where they are held. */
+const held = (column: number, value: (row: number) => string | undefined) => memorySource({ "Steel_industry_data.csv": energyFile(98).split("\n").map((line, at) => {
+  const cells = line.split(",");
+  const held = at === 0 || line === "" ? undefined : value(at - 1);
+  return held === undefined ? line : cells.with(column, held).join(",");
+}).join("\n") });
+
+test("a load that never changes is refused, columns that say nothing and stuck meters are told of", async () => {
+  const cases = (source: Source) => energy.cases({ source, subset: undefined });
+  await expect(cases(held(1, () => "5"))).rejects.toThrow("energy: the load is 5 kWh in all 7526 quarter hours that train, so that there is nothing to forecast");
+  const notes = async (source: Source) =>
+    notesOf(await readEnergy(source)).filter((line) => !line.startsWith("The leading")); // that is of one value on this plant's Sundays
+  expect(await notes(held(2, () => "0"))).toEqual(["The lagging reactive energy is 0 kvarh in all 7526 quarter hours that train: nothing is learned of it."]);
+  expect(await notes(held(1, (row) => (row >= 1000 && row < 1024 ? "7.5" : undefined)))).toEqual(["The load is stuck, that is of one value for 24 quarter hours or more: 24 in 1; they train and test all the same."]);
+  expect(await notes(held(1, (row) => (row >= 1000 && row < 1023 ? "7.5" : undefined)))).toEqual([]);
 });

@@ -1,5 +1,7 @@
 /** The studies on C-MAPSS engines, on a few short ones that are made here. */
 import { describe, expect, test } from "vitest";
+import { decodeCheckpoint, encodeCheckpoint } from "../../src/model/checkpoint.ts";
+import { initialParameters } from "../../src/model/network.ts";
 import { parseSpec } from "../../src/model/spec.ts";
 import { inspectOnnx } from "../../src/onnx/inspect.ts";
 import { engineStudy, figuresOf, sumsOf } from "../../src/tasks/enginestudy.ts";
@@ -38,6 +40,10 @@ describe("the study turbofan", () => {
     expect(cases.map(({ name }) => name)).toEqual([
       "FD001, 5 factories", "FD003, 5 factories", "FD001, 10 factories", "FD001, 20 factories", "a fleet for each set", "FD001 by life length",
     ]);
+    const regimes = memorySource({ ...turbofanFiles("FD002", { train: 18, test: 8, regimes: 6 }), ...turbofanFiles("FD004", { train: 18, test: 8, regimes: 6 }) });
+    expect((await engineStudy.cases({ source: regimes, subset: undefined })).map(({ name }) => name)).toEqual([
+      "FD002, 5 factories", "FD004, 5 factories", "a fleet for each set", "FD002 by regime", "FD004 by regime",
+    ]);
     await expect(async () => engineStudy.cases({ source: memorySource({}), subset: undefined })).rejects.toThrow(/train_FD001\.txt: no such file/);
   });
 
@@ -59,15 +65,25 @@ describe("the study turbofan", () => {
   });
 
   test("deploys the federated model on history features, by name", { timeout: 120_000 }, async () => {
-    const { of, model } = await scoresOf(engineStudy, "FD001, 5 factories");
+    const { of, scores, model } = await scoresOf(engineStudy, "FD001, 5 factories");
     const { inputs, metadata } = inspectOnnx(model!.onnx);
     expect(inputs[0].shape?.at(-1)).toBe(10 * 14 + 1);
     expect(JSON.stringify(metadata)).toContain("level 30");
     expect(of("LSTM, 30 cycles", "federated").samples).toBe(20);
+    // Alone, each model is judged on all engines, whatever the model.
+    for (const model of ["network, history", "linear, history", "LSTM, 30 cycles"]) {
+      expect(scores.filter((score) => score.model === model && score.way === "solo").map(({ factory, samples }) => [factory, samples])).toEqual([1, 2, 3, 4, 5].map((n) => [`factory-${n}`, 20]));
+    }
   });
 });
 
 describe("the study transfer", () => {
+  test("asks along a curve of engines with labels", async () => {
+    const cases = await transferStudy.cases({ source, subset: "turbofan" });
+    expect(cases.map(({ place }) => place!.at)).toEqual([1, 2, 5, 10, 20, 50]);
+    expect(new Set(cases.map(({ place }) => `${place!.curve}, ${place!.axis}`))).toEqual(new Set(["FD001 to FD003, engines with labels"]));
+  });
+
   test("scores the other's model as it is, and what the plant trains from it and from scratch", { timeout: 120_000 }, async () => {
     const { scores, of } = await scoresOf(transferStudy, "FD003 with 10 engines", "turbofan");
     expect(scores.map(({ model, way }) => `${model}, ${way}`)).toEqual([
@@ -100,8 +116,17 @@ describe("a run that goes on from another", () => {
     expect(layer(transferred.checkpoint)).not.toEqual(layer(from));
   });
 
+  test("takes over what fits of a model of another width, and freezes none of what does not", async () => {
+    const { checkpoint, config } = await first;
+    const spec = parseSpec({ ...config.spec, layers: [{ type: "lstm", hidden: 40 }, ...config.spec.layers.slice(1)] });
+    const { scaler, sha256 } = decodeCheckpoint(checkpoint).metadata;
+    const other = encodeCheckpoint({ spec, parameters: initialParameters(spec, 1), metadata: { scaler, sha256 } });
+    expect((await resolve({ ...options, from: other }, source)).config.from).toMatchObject({ taken: ["3.dense.b", "head.W", "head.b"] });
+    await expect(resolve({ ...options, from: other, freeze: [0] }, source)).rejects.toThrow("--freeze expected layers that the run has learned, but 0.lstm.W is of another shape there; leave out 0");
+  });
+
   test("is refused with layers to freeze and no run, or with a layer that has nothing to freeze", async () => {
     await expect(resolve({ ...options, freeze: [0] }, source)).rejects.toThrow(/--freeze expected a run .* --from RUN/);
-    await expect(resolve({ ...options, from: (await first).checkpoint, freeze: [9] }, source)).rejects.toThrow(/"freeze" expected the number of a layer that has parameters, got 9/);
+    await expect(resolve({ ...options, from: (await first).checkpoint, freeze: [9] }, source)).rejects.toThrow(/"freeze" expected the number of a layer that has parameters \(0, 3\), got 9/);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { evidenceOf, showSpread, type Unit } from "../../src/tasks/evidence.ts";
+import { evidenceOf, showSpread, showTarget, type Unit } from "../../src/tasks/evidence.ts";
 import { pendingUnits, runStudy } from "../../src/tasks/studies.ts";
 import { ALL, type Score, type Study, type StudyCase, type Target } from "../../src/tasks/study.ts";
 import { inlinePool } from "../../src/tasks/pool.ts";
@@ -55,9 +55,72 @@ describe("evidence", () => {
     ]);
   });
 
+  test("a target against another way of training is about the ratio, case by case", () => {
+    const against = (over: Target["over"]): Target => ({ model: "CNN", way: "federated", measure: "mae", over, against: "centralised", must: 1.03 });
+    const both = (name: string, federated: number, centralised: number) => unit(name, 1, [
+      score(name, "CNN", 0.9, { figures: { mae: federated } }), score(name, "CNN", 0.9, { way: "centralised", figures: { mae: centralised } }),
+    ]);
+    const only = unit("c", 1, [score("c", "CNN", 0.9, { figures: { mae: 9 } })]);
+    const ratios = { ...study, targets: () => [against("mean"), against("worst"), against({ case: "a" }), against({ case: "c" }), against({ case: "d" })] };
+    const { verdicts } = evidenceOf(ratios, undefined, [both("a", 2, 2), both("b", 1.1, 1), only, both("d", 1, 0)]);
+    expect(verdicts.map(({ measured, must, ...verdict }) => [verdict.case, measured, must])).toEqual([
+      ["mean of cases", expect.closeTo(1.05), false], ["b", expect.closeTo(1.1), false], ["a", 1, true], ["c", null, false], ["d", null, false],
+    ]);
+    expect(showTarget(ratios.targets()[0], study.measures[1], 1.05)).toBe("1.050x");
+  });
+
+  test("cases that lie on a curve follow one another along its axis, and have no mean", () => {
+    const places = [["a", "few", 10], ["b", "few", 1], ["c", "other", 1]].map(([name, curve, at]) => ({ name: name as string, place: { curve: curve as string, axis: "labels", at: at as number } }));
+    const units = [unit("a", 1, [score("a", "CNN", 0.9), score("a", "rule", 0.5, { way: "rule" })]), unit("b", 1, [score("b", "CNN", 0.7)]), unit("c", 1, [score("c", "CNN", 0.6)])];
+    const { curves, mean, worst } = evidenceOf(study, undefined, units, places);
+    expect(curves.map(({ lines, ...curve }) => ({ ...curve, lines: lines.map(({ model, way, rows }) => [model, way, ...rows.map((row) => row?.figures.accuracy.mean ?? null)]) }))).toEqual([
+      { curve: "few", axis: "labels", at: [1, 10], lines: [["CNN", "federated", 0.7, 0.9], ["rule", "rule", null, 0.5]] },
+      { curve: "other", axis: "labels", at: [1], lines: [["CNN", "federated", 0.6]] },
+    ]);
+    expect([mean, worst]).toEqual([[], []]);
+    // One case that lies on no curve is reason enough to look at all of them together.
+    expect(evidenceOf(study, undefined, units, places.slice(1)).mean).toHaveLength(1);
+    expect(evidenceOf(study, undefined, units).curves).toEqual([]);
+  });
+
+  test("no interval of seeds that all give the same figure", () => {
+    const [{ interval }] = evidenceOf(study, undefined, [1, 2, 3].map((seed) => unit("a", seed, [score("a", "CNN", 0.329)]))).rows;
+    expect(interval).toBeNull();
+  });
+
+  test("a mean of cases has an interval from resampled cases", () => {
+    const { mean } = evidenceOf(study, undefined, [0.5, 0.6, 0.7, 0.8, 0.9, 1].map((accuracy, at) => unit(`${at}`, 1, [score(`${at}`, "CNN", accuracy), score(`${at}`, "flat", 0.5)])));
+    const { low, high, of } = mean[0].interval!;
+    expect(of).toBe("cases");
+    // The mean of six draws has the standard deviation 0.171 / sqrt(6) = 0.07; 1.96 of them to each side.
+    expect([low, high]).toEqual([expect.closeTo(0.75 - 0.137, 1), expect.closeTo(0.75 + 0.137, 1)]);
+    expect(low < 0.66 && high > 0.84).toBe(true);
+    expect(mean[1].interval).toBeNull();
+    const three = [0.5, 0.6, 0.7].map((accuracy, at) => unit(`${at}`, 1, [score(`${at}`, "CNN", accuracy)]));
+    expect(evidenceOf(study, undefined, three).mean[0].interval).toBeNull();
+    // Where cases have intervals of their units, those count.
+    const resampled = [0.5, 0.7].map((accuracy, at) => unit(`${at}`, 1, [score(`${at}`, "CNN", accuracy, { intervals: { accuracy: [accuracy - 0.1, accuracy + 0.2] } })]));
+    expect(evidenceOf(study, undefined, resampled).mean[0].interval).toEqual({ low: expect.closeTo(0.5), high: expect.closeTo(0.8), of: "units" });
+  });
+
+  test("factories that do better alone are named, by the digits that are shown", () => {
+    const at = (way: Score["way"], factory: string, accuracy: number, samples = 10) => score("a", "CNN", accuracy, { way, factory, samples });
+    const harmed = (scores: Score[][]) => {
+      const { rows, advice } = evidenceOf(study, undefined, scores.map((own, seed) => unit("a", seed, own)));
+      return { harmed: rows.flatMap((row) => row.harmed.map(({ factory }) => factory)), advice };
+    };
+    const own = (seed: number) => [at("solo", "x", 0.8 + seed / 10), at("solo", "y", 0.8), at("solo", "z", 0.80001), at("federated", "x", 0.8), at("federated", "y", 0.9), at("federated", "z", 0.8), at("federated", ALL, 0.85)];
+    expect(harmed([own(0), own(1)])).toEqual({ harmed: ["x"], advice: ['"CNN" federated is worse than alone, by accuracy, at: x (a: 80.0 % against 85.0 %).'] });
+    // One score for all: compared where it is of the same windows.
+    expect(harmed([[at("solo", "x", 0.9), at("solo", "y", 0.7), at("federated", ALL, 0.8)]]).harmed).toEqual(["x"]);
+    expect(harmed([[at("solo", "x", 0.9), at("solo", "y", 0.7), at("federated", ALL, 0.8, 20)]]).harmed).toEqual([]);
+    const many = Array.from({ length: 8 }, (_, factory) => [at("solo", `f${factory}`, 0.9), at("federated", `f${factory}`, 0.8)]).flat();
+    expect(harmed([many]).advice[0]).toMatch(/ f5 \(a: 80\.0 % against 90\.0 %\) and 2 more\.$/);
+  });
+
   test("a linear model that does as well is recommended, one that does worse is not", () => {
-    const evidence = evidenceOf(study, undefined, [unit("a", 1, [score("a", "CNN", 0.9), score("a", "linear", 0.9)]), unit("b", 1, [score("b", "CNN", 0.9), score("b", "linear", 0.89)], { notes: ["2 rows left out."] })]);
-    expect(evidence.advice).toEqual([expect.stringMatching(/^a: the linear model "linear" does as well as "CNN" \(accuracy 90\.0 % against 90\.0 %\)/), "2 rows left out."]);
+    const evidence = evidenceOf(study, undefined, [unit("a", 1, [score("a", "CNN", 0.9), score("a", "linear", 0.9)], { bytes: { linear: 477_000, CNN: 7_700_000 } }), unit("b", 1, [score("b", "CNN", 0.9), score("b", "linear", 0.89)], { notes: ["2 rows left out."] })]);
+    expect(evidence.advice).toEqual([expect.stringMatching(/^a: the linear model "linear" does as well as "CNN" \(accuracy 90\.0 % against 90\.0 %\); prefer it: it is exact, and solved from sums that are gathered instead of trained in rounds; 477 kB are sent against 7\.7 MB\.$/), "2 rows left out."]);
   });
 });
 
@@ -70,9 +133,12 @@ describe("running a study", () => {
     return units;
   };
 
-  test("every case under every seed, an exact one once", async () => {
-    const units = await run([made("a"), made("b", { exact: true })]);
-    expect(units.map((unit) => `${unit.case}${unit.seed}`).sort()).toEqual(["a1", "a2", "b1"]);
+  test("every case under every seed; each is told the first seed of all, also where that is done", async () => {
+    const told: string[] = [];
+    const telling = made("b", { run: async ({ seed, firstSeed }) => (told.push(`${seed} of ${firstSeed}`), { scores: [] }) });
+    const units = await run([made("a"), telling], [unit("b", 3, [])], [3, 2]);
+    expect(units.map((unit) => `${unit.case}${unit.seed}`).sort()).toEqual(["a2", "a3", "b2"]);
+    expect(told).toEqual(["2 of 3"]);
   });
 
   test("what is done is not done again", async () => {

@@ -3,9 +3,11 @@ import type { Source } from "../../src/data/source.ts";
 import { CHANNELS, FAULTS } from "../../src/data/tep.ts";
 import { random } from "../../src/kernels/random.ts";
 import { decodeCheckpoint } from "../../src/model/checkpoint.ts";
+import { exportRun } from "../../src/tasks/artefact.ts";
 import { processFault } from "../../src/tasks/processfault.ts";
 import { inlinePool } from "../../src/tasks/pool.ts";
 import { ALL, type CaseResult } from "../../src/tasks/study.ts";
+import { idlePool } from "./sources.ts";
 
 /** Rows of 52 variables that five hidden ones drive; a fault shifts one of the variables. */
 function rows(count: number, seed: number, shift = 0): string {
@@ -32,6 +34,12 @@ describe("study process-fault", () => {
     expect(await names("observable")).toEqual(FAULTS.filter((fault) => ![3, 9, 15].includes(fault)).map((fault) => `fault ${fault}`));
   });
 
+  test("refuses files that are too short, by name, before anything is computed", async () => {
+    const cases = (name: string, count: number) => processFault.cases({ source: async (path) => (path === name ? new TextEncoder().encode(rows(count, 4)) : source(path)), subset: "all" });
+    await expect(cases("d04.dat", 1)).rejects.toThrow("d04.dat: expected at least 2 rows, got 1; the file is cut off, get it again");
+    await expect(cases("d00.dat", 99)).rejects.toThrow("d00.dat: expected at least 100 rows, got 99");
+  });
+
   test("finds a fault and not its absence; federated is in one place, to the last bit; limits promise less to a factory alone", { timeout: 120_000 }, async () => {
     const cases = await processFault.cases({ source, subset: "observable" });
     const pool = inlinePool();
@@ -53,7 +61,13 @@ describe("study process-fault", () => {
     const { spec, metadata } = decodeCheckpoint((await first).model!.checkpoint);
     expect(spec.head).toMatchObject({ type: "forecast" });
     expect(JSON.parse(metadata.alarmLimits)).toHaveLength(4);
+    expect(exportRun((await first).model!.checkpoint)).toEqual((await first).model!.onnx);
     expect((await second).model).toBeUndefined();
+    // A study that is resumed behind its first seed scores what does not depend on the seed no second time.
+    const shares: number[] = [];
+    const later = await cases[2].run({ seed: 2, firstSeed: 1, pool: idlePool(), build: "simd", progress: (share) => void shares.push(share) });
+    expect(shares).toEqual(Array.from({ length: 62 }, (_, index) => (index + 1) / 62));
+    expect([[...new Set(later.scores.map(({ model }) => model))], later.model]).toEqual([["autoencoder + EWMA"], undefined]);
     expect((await first).notes![0]).toMatch(/^CVA \+ EWMA federated alarms on \d+ of 100 held-out rows of normal operation: .* if rows were independent/);
   });
 

@@ -1,5 +1,9 @@
 /** Small data sets in memory, in the formats of the real ones. */
 import type { Source } from "../../src/data/source.ts";
+import type { Unit } from "../../src/tasks/evidence.ts";
+import { inlinePool, type Pool } from "../../src/tasks/pool.ts";
+import { pendingUnits, runStudy } from "../../src/tasks/studies.ts";
+import type { Study } from "../../src/tasks/study.ts";
 import { numbers } from "../memory.ts";
 
 export function memorySource(files: Record<string, string>): Source {
@@ -48,4 +52,29 @@ export function energyFile(days: number): string {
     if (++date > lengths[month]) [month, date] = [month + 1, 1];
   }
   return lines.join("\n") + "\n";
+}
+
+/**
+ * Lines of scores.jsonl, without the time they took, of a study that is run through, and of one whose process ended
+ * after so many cases and was started again.
+ */
+export async function resumed(study: Study, source: Source, options: { seeds: readonly number[]; cases?: number; after: number; pool?: Pool }): Promise<{ whole: string[]; resumed: string[] }> {
+  const { seeds, after, pool = inlinePool() } = options;
+  const process = async (done: readonly Unit[]) => {
+    const cases = (await study.cases({ source, subset: study.subsets?.[0] })).slice(0, options.cases);
+    const units: Unit[] = [];
+    await runStudy(cases, { seeds, pool, build: "simd", done, onUnit: (unit) => void units.push(unit), nowMs: () => 0 });
+    return { units, pending: pendingUnits(cases, seeds, done).length };
+  };
+  const { units: whole } = await process([]);
+  const done = whole.slice(0, after);
+  const { units: rest, pending } = await process(done);
+  if (rest.length !== pending || rest.length !== whole.length - after) throw new Error(`${rest.length} of ${pending} cases were run`);
+  const lines = (units: readonly Unit[]) => units.map((unit) => JSON.stringify(unit));
+  return { whole: lines(whole), resumed: lines([...done, ...rest]) };
+}
+
+/** Networks stay as they are drawn: for tests of what does not depend on what they learn. */
+export function idlePool(): Pool {
+  return { ...inlinePool(), fit: async ({ parameters, examples }) => ({ parameters, samples: examples.count, loss: 0, steps: 1 }) };
 }

@@ -84,6 +84,38 @@ def tutorial(count, steps, channels):
     return dict(kind="tutorial", count=count, steps=steps, channels=channels, x=flat(x), features=flat(features))
 
 
+def recipe(length, rate, segment, shaft, wavelet, levels):
+    """Columns of a recipe by name: bands, harmonics of orders, of a Welch density, of that of the envelope, and of wavelets."""
+    x = series(length, offset=3)
+    v = x.astype(numpy.float64)
+    orders = {"shaft": 1.0, "outer": 3.585, "beyond": 40.0}
+    bands = [[0, 10], [10, 25], [25, 50]]
+    columns = {}
+
+    def spectral(name, signal, nperseg, relative):
+        f, P = scipy.signal.welch(signal, rate, nperseg=nperseg)
+        total = P[1:].sum() if relative else 1 / f[1]
+        for low, high in bands:
+            columns["%s.%d-%d Hz" % (name, low, high)] = P[(f >= low) & ((f < high) | (f == high) & (high == f[-1]))].sum() / total
+        for title, order in orders.items():
+            for harmonic in (1, 2):
+                hertz = order * harmonic * shaft
+                within = numpy.abs(f - hertz) <= 0.02 * hertz
+                within[numpy.abs(f - hertz).argmin()] = True
+                columns["%s.%s x%d" % (name, title, harmonic)] = P[within].sum() / total if hertz < f[-1] else 0.0
+
+    spectral("spectrum", v, segment, False)
+    spectral("envelope", numpy.abs(scipy.signal.hilbert(v - v.mean())), length, True)
+    for name, coefficients in (("levels", pywt.wavedec(v, wavelet, "symmetric", levels)),
+                               ("packet", [node.data for node in pywt.WaveletPacket(v, wavelet, "symmetric", levels).get_level(levels, "freq")])):
+        energies = numpy.array([(c * c).sum() for c in coefficients])
+        p = energies / energies.sum()
+        columns[name] = flat(energies)
+        columns[name + " entropy"] = -(p * numpy.log(p)).sum() / numpy.log(len(p))
+    return dict(kind="recipe", x=flat(x), rate=rate, segment=segment, shaft=shaft, orders=orders, bands=bands, wavelet=wavelet, levels=levels,
+                columns={name: value if isinstance(value, list) else float("%.9g" % value) for name, value in columns.items()})
+
+
 filters = ["haar"] + ["db%d" % n for n in range(2, 9)] + ["sym%d" % n for n in range(2, 9)]
 taps = lambda name: pywt.Wavelet(name).dec_len
 cases = [transform(length) for length in (2, 6, 10, 16, 60, 74)]
@@ -93,6 +125,7 @@ cases += [moments(33, 0), moments(50, 1000)]
 cases += [wavelet(name, 2 * taps(name) + 1, mode, 1) for name in filters for mode in ("symmetric", "periodization")]
 cases += [wavelet(name, length, mode, 3) for name, length in (("haar", 25), ("db2", 31), ("sym4", 60)) for mode in ("symmetric", "periodic", "zero", "periodization")]
 cases += [tutorial(2, 20, 3)]
+cases += [recipe(200, 100.0, 64, 6.2, "db4", 3), recipe(256, 100.0, 100, 9.7, "haar", 2)]
 path = pathlib.Path(__file__).with_name("signals.json")
 path.write_text("[\n" + ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases) + "\n]\n")
 print(path.name, path.stat().st_size, "bytes")
