@@ -155,7 +155,7 @@ export async function sustained({ clients = 100, rounds = 1000 } = {}) {
 
 /** The same rounds without and with clients that behave badly. */
 export async function abuse({ clients = 300, rounds = 2 } = {}) {
-  const options = { clients, rounds, spreadMs: 10_000 };
+  const options = { clients, rounds };
   const alone = await load(options);
   const beset = await load({ ...options, beside: rude(clients) });
   const of = ({ seconds }) => seconds.reduce((sum, s) => sum + s, 0) / seconds.length;

@@ -88,7 +88,7 @@ export async function checkReplay(scene, state, entries) {
   assert.deepEqual(replayed.map(({ round, model }) => ({ round, model })), rounds.map(({ round, model }) => ({ round, model })));
 }
 
-/** All of it. @returns { updates, acknowledged, rounds, model } */
+/** All of it. @returns counts for a table, and the last model */
 export async function checkFederation(scene, plant, acks) {
   const entries = await entriesOf(plant.state);
   const counts = checkInclusions(entries, acks);

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
 import { startBroker } from "./broker.js";
 import { faketime, moveClock } from "./faketime.js";
+import { fuzzLong } from "./frames.js";
 import { fillUp, smallDisk } from "./smalldisk.js";
 import { checkFederation } from "./ledger.js";
 import { Plant, somewhere } from "./plant.js";
@@ -133,6 +134,13 @@ async function disturb(scene, rounds, { proxy, ...options }) {
   return { ...between.counts, ...short(await checkFederation(scene, plant, plant.acks())) };
 }
 
+/** Mutated frames and envelopes: nothing but refusals, and nothing left behind. */
+function mutated(frames, seed) {
+  const { grownMiB, ...figures } = fuzzLong(frames, seed);
+  if (globalThis.gc) assert(grownMiB < 1, `the heap has grown by ${grownMiB.toFixed(1)} MiB`);
+  return figures;
+}
+
 /** The broker is killed and comes back, sometimes without what it stored. */
 async function killBroker(scene, kills, { stores = false, orchestrators = false } = {}) {
   const broker = await startBroker(scene);
@@ -169,6 +177,7 @@ export const sections = {
     ["lossy, unsigned", (scene) => disturb(scene, kills, { proxy: messageProxy, secure: false })],
     ["lossy below TLS", (scene) => disturb(scene, Math.ceil(kills / 2), { proxy: wireProxy, tls: true })],
   ],
+  fuzz: ({ frames, seed }) => [["mutated frames", async () => mutated(frames, seed)]],
   nats: ({ kills }) => [
     ["broker killed", (scene) => killBroker(scene, Math.ceil(kills / 5))],
     ["broker's store deleted", (scene) => killBroker(scene, Math.ceil(kills / 10), { stores: true })],

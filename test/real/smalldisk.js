@@ -5,7 +5,7 @@ import { execFileSync } from "node:child_process";
 import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
 import { join } from "node:path";
 
-/** @returns { folder }; or why there is none. @param {import("./process.js").Scene} scene */
+/** @returns its folder, in an object; or why there is none. @param {import("./process.js").Scene} scene */
 export function smallDisk(scene, name, sizeMiB) {
   const folder = scene.path(name);
   mkdirSync(folder);
