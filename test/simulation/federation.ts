@@ -14,7 +14,7 @@ import { Orchestrator } from "../../src/federation/orchestrator.ts";
 import { diskOutbox } from "../../src/federation/outbox.ts";
 import type { Roster } from "../../src/federation/roster.ts";
 import { IdentityError, seal } from "../../src/federation/seal.ts";
-import { DamageError, openStore } from "../../src/federation/store.ts";
+import { DamageError, openStore, readStore } from "../../src/federation/store.ts";
 import { random, type Random } from "../../src/kernels/random.ts";
 import { Checker, kindOf } from "./checker.ts";
 import { Host } from "./host.ts";
@@ -127,9 +127,10 @@ export class Federation {
 
   #startOrchestrator(process: Process, disk: Disk): void {
     this.#flip();
-    this.#open(process, disk).catch((error) => {
+    this.#open(process, disk).catch(async (error) => {
       if (!process.alive || process.fenced) return;
       if (error instanceof Violation) return this.#fail(error);
+      if (error instanceof DamageError && (await this.#isOtherSlotWhole())) return this.#fail(new Violation("I7", `one damaged snapshot of two stops the start: ${error.message}`));
       if (error instanceof DamageError && this.#unflip()) return this.#orchestratorHost.die(`alarm: ${error.message}`);
       if (isDiskError(error)) return this.#orchestratorHost.die(`cannot start: ${(error as Error).message}`, { downMs: 500 });
       this.#fail(new Violation("crash", `the orchestrator cannot start: ${(error as Error).stack}`));
@@ -402,6 +403,13 @@ export class Federation {
     this.#orchestratorHost.disk.flip(path, bit);
     this.#flips.push({ path, bit });
     this.schedule.note(`bit ${bit} of "${path}" flips`);
+  }
+
+  /** Nothing is damaged but one of two whole snapshots: the other one and the journal have what it said. */
+  async #isOtherSlotWhole(): Promise<boolean> {
+    if (this.#flips.length !== 1 || !this.#flips[0].path.startsWith("snapshot-")) return false;
+    const { snapshots } = await readStore(this.#files(), { digest });
+    return snapshots.length === 2;
   }
 
   /** Somebody brings the files back. @returns whether there was anything wrong with them */
