@@ -229,7 +229,7 @@ async function openOrchestrator(config: FederationConfig, clients: { clients: re
   return Orchestrator.open({
     ...clients, task: name, fingerprint: await fingerprintOf(spec), parameters: initialParameters(spec, seed), rounds, build,
     description: charterOf(config), training: trainingOf(task, config), merge: mergeOf(data, spec),
-    policy: { ...policy, seed }, limits: { samples: maxSamples }, clock: systemClock, digest: machine.digest,
+    policy: { ...policy, seed }, limits: { samples: maxSamples }, keepReports: 1, clock: systemClock, digest: machine.digest,
     onAnswer: (answer) => {
       presence.note(answer, io.nowMs());
       if (answer.reply === "refused") log("warn", "refused", refusalOf(answer));

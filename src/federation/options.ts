@@ -46,6 +46,8 @@ export interface OrchestratorOptions {
     /** The largest change of one parameter in a round, 128 (the lattice) unless given. */
     readonly change?: number;
   };
+  /** Reports that are kept in `history`, the newest; all unless given. Those of a thousand clients take some 250 kB a round. */
+  readonly keepReports?: number;
   /** Called in order of rounds, when whoever was to evaluate the round's new parameters has. After a restart, a round may be reported again. */
   readonly onRound?: (report: RoundReport, parameters: Float32Array) => void | Promise<void>;
   /** Called for each entry that has become true, for a log or an announcement. */
@@ -111,12 +113,13 @@ export function checkClients(clients: readonly string[], maxSamples: number): vo
 }
 
 /** The plan of a run, and the largest |q| of an update. @throws RangeError for what cannot be */
-export function checkOptions({ clients, parameters, rounds, fingerprint, task = "local", startRound = 1, build = "simd", arithmetic = "lattice", strategy, limits, policy, aggregators = [] }: OrchestratorOptions): { readonly plan: Plan; readonly bound: number } {
+export function checkOptions({ clients, parameters, rounds, fingerprint, task = "local", startRound = 1, build = "simd", arithmetic = "lattice", strategy, limits, policy, aggregators = [], keepReports }: OrchestratorOptions): { readonly plan: Plan; readonly bound: number } {
   checkTask(task);
   checkFingerprint(fingerprint);
   checkBuild(build);
   count("rounds", rounds, 1, 1_000_000);
   count("startRound", startRound, 1, rounds);
+  if (keepReports !== undefined) count("keepReports", keepReports, 0, rounds);
   if (parameters.length === 0 || countMisfits(parameters) > 0) throw new RangeError(`"parameters" expected finite numbers, at least one`);
   if (arithmetic === "float32" && strategy) throw new RangeError(`"strategy" works on the lattice; with arithmetic "float32" the new parameters are the clients' average as it is`);
   const { samples: maxSamples = 2 ** 20, change = 128 } = limits ?? {};

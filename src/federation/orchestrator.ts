@@ -107,7 +107,7 @@ export class Orchestrator {
     return orchestrator;
   }
 
-  /** The rounds reported so far, since the last start. */
+  /** The rounds reported so far, since the last start; the newest, where no more are kept. */
   get history(): readonly RoundReport[] {
     return this.#history;
   }
@@ -393,6 +393,7 @@ export class Orchestrator {
     const report = { round, samples: total(({ samples }) => samples), bytes: total(({ bytes }) => bytes), sha256, clients };
     this.#reports = this.#reports.then(async () => {
       this.#history.push(report);
+      this.#history.splice(0, this.#history.length - (this.#options.keepReports ?? Infinity));
       await this.#options.onRound?.(report, parameters);
     });
     this.#reports.catch((error) => this.#fail(error));

@@ -2,32 +2,15 @@
 import { cpSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { charterOf, parseConfig, trainingOf } from "../../src/tasks/charter.ts";
-import { federate } from "../../src/tasks/federation.ts";
-import { judgeOf } from "../../src/tasks/judge.ts";
-import { inlinePool } from "../../src/tasks/pool.ts";
-import { tasks } from "../../src/tasks/run.ts";
 import { Plant, somewhere } from "../real/plant.js";
 import { Scene, type Running } from "../real/process.js";
+import { undisturbed } from "../real/undisturbed.js";
 
 const CLIENTS = ["a", "b"];
 const ROUNDS = 8;
 const KILLS = 2;
 /** For a hang, not for a slow machine. */
 const PATIENCE_MS = 240_000;
-
-/** The same federation in one process, which nothing disturbs. */
-async function undisturbed(json: unknown): Promise<string> {
-  const config = parseConfig(json, "config.json");
-  const { spec, seed, rounds, data } = charterOf(config);
-  const task = tasks.find(({ name }) => name === config.task)!;
-  const loaded = await task.load({ seed, factories: CLIENTS.length });
-  const factories = loaded.factories.map((factory, index) => ({ ...factory, id: CLIENTS[index] }));
-  const { sha256 } = await federate({
-    factories, spec, seed, rounds, data, pool: inlinePool(), counts: judgeOf(task, spec).counts, everyRound: true, training: trainingOf(task, config),
-  });
-  return sha256;
-}
 
 const refusals = ({ lines }: Running) => lines.filter((line) => line.includes('"event":"refused"')).map((line) => JSON.parse(line) as { reason: string; client: string });
 

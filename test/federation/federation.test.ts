@@ -152,6 +152,12 @@ describe("history", () => {
     expect(losses[3]).not.toBe(losses[0]);
   });
 
+  test("keeps as many reports as it is told to, the newest", async () => {
+    const { history } = await federate({ keepReports: 1 });
+    expect(history.map(({ round }) => round)).toEqual([4]);
+    await expect(federate({ keepReports: -1 })).rejects.toThrow(/"keepReports" expected integer from 0 to 4, got -1/);
+  });
+
   test("counts the bytes that went over the exchange: a pull, a model, an update, an evaluation and their answers", async () => {
     let counted = 0;
     const metered = (handle: Exchange): Exchange => async (request, signal) => {

@@ -119,6 +119,14 @@ describe("the exchange", () => {
     for (const got of replies) expect(Buffer.from(got).equals(reply)).toBe(true);
   });
 
+  test("a reply in parts is one body", async () => {
+    const parts = [bytes(41), bytes(300_000), bytes(64)];
+    const handle = Object.assign(async () => bytes(1), { parts: async () => parts });
+    const { url } = await serve(handle);
+    const replies = await Promise.all(Array.from({ length: 5 }, () => httpExchange(url)(bytes(3))));
+    for (const reply of replies) expect(Buffer.compare(reply, Buffer.concat(parts))).toBe(0);
+  });
+
   test("a handle that throws, at once or later, is answered 500 without details, and logged", async () => {
     const { url, logged } = await serve((request) => {
       if (request.length === 1) throw new Error("private detail");

@@ -7,13 +7,24 @@ import { startBroker } from "./broker.js";
 import { faketime, moveClock } from "./faketime.js";
 import { fuzzLong } from "./frames.js";
 import { fillUp, smallDisk } from "./smalldisk.js";
-import { checkFederation } from "./ledger.js";
+import { checkFederation, checkInclusions, checkReplay, entriesOf, roundsOf } from "./ledger.js";
 import { Plant, somewhere } from "./plant.js";
 import { pause } from "./process.js";
 import { messageProxy, wireProxy } from "./proxy.js";
+import { undisturbed } from "./undisturbed.js";
 
 const FOUR = ["north", "south", "east", "west"];
 const short = ({ model, ...figures }) => ({ ...figures, model: model.slice(0, 12) });
+
+/** Whose clients are those of the command write down no acknowledgements and learn something else: the chain and the models are held, by replay. */
+async function checkRun(scene, plant, joined) {
+  if (!joined) return short(await checkFederation(scene, plant, plant.acks()));
+  const entries = await entriesOf(plant.state);
+  await checkReplay(scene, "state", entries);
+  const model = await undisturbed(plant.config);
+  assert.equal(roundsOf(entries).rounds.at(-1).model, model, "the last model is another than that of one process");
+  return { ...checkInclusions(entries, []), model: model.slice(0, 12) };
+}
 
 /** The clients are done, and the orchestrator is asked to end. */
 async function finish(clients, orchestrator) {
@@ -71,14 +82,14 @@ function acksOf(plant, id) {
   }
 }
 
-/** The state folder's disk is full, then there is room again. */
-async function fillDisk(scene, times) {
-  const plant = await Plant.open(scene, { clients: FOUR, rounds: 8 * times });
+/** The state folder's disk is full, then there is room again. With `joined`, the models in that folder are full ones too. */
+async function fillDisk(scene, times, joined = false) {
+  const plant = await Plant.open(scene, { clients: joined ? ["north", "south"] : FOUR, rounds: 8 * times });
   const disk = smallDisk(scene, "state", 64);
   if (typeof disk === "string") return disk;
   const codes = [];
   let orchestrator = await plant.orchestrate();
-  const clients = plant.small(FOUR, { delayMs: 5 });
+  const clients = joined ? plant.clients.map((id) => plant.join(id)) : [plant.small(FOUR, { delayMs: 5 })];
   for (let time = 0; time < times; time++) {
     await somewhere(orchestrator, 5 + scene.random.integer(10), scene.random);
     const empty = fillUp(disk, 4096 * scene.random.integer(40));
@@ -87,9 +98,9 @@ async function fillDisk(scene, times) {
     empty();
     orchestrator = await plant.orchestrate();
   }
-  await finish([clients], orchestrator);
+  await finish(clients, orchestrator);
   assert(codes.every((code) => code !== 0));
-  return { "times full": times, ...short(await checkFederation(scene, plant, plant.acks())) };
+  return { "times full": times, ...(await checkRun(scene, plant, joined)) };
 }
 
 /** Time of day goes back and forth by years, for the orchestrator; a member is not valid in some of them. */
@@ -170,7 +181,10 @@ export const sections = {
   ],
   clients: ({ kills }) => [["kill clients", (scene) => killClients(scene, kills)]],
   folders: ({ kills }) => [["client folders deleted", (scene) => killClients(scene, Math.ceil(kills / 5), kills)]],
-  disk: ({ kills }) => [["disk full", (scene) => fillDisk(scene, Math.ceil(kills / 5))]],
+  disk: ({ kills }) => [
+    ["disk full", (scene) => fillDisk(scene, Math.ceil(kills / 5))],
+    ["disk full, join", (scene) => fillDisk(scene, Math.ceil(kills / 10), true)],
+  ],
   clock: ({ kills }) => [["clock moved", (scene) => moveTime(scene, Math.ceil(kills / 5))]],
   proxy: ({ kills }) => [
     ["lossy, signed", (scene) => disturb(scene, kills, { proxy: messageProxy })],
