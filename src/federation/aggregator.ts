@@ -45,7 +45,7 @@ interface Arrived {
   readonly answers: ((reply: Uint8Array) => void)[];
 }
 
-/** Updates made from one model, which go into one sum. */
+/** Updates of one round, which go into one sum. */
 interface Batch {
   readonly arrived: Map<string, Arrived>;
   readonly cancel: () => void;
@@ -53,7 +53,7 @@ interface Batch {
 
 export class Aggregator {
   readonly #options: AggregatorOptions;
-  /** By the hash of the model. */
+  /** By round and the hash of the model, which two rounds may have in common. */
   readonly #batches = new Map<string, Batch>();
   /** By member: the update that is on its way to the orchestrator. */
   readonly #sent = new Map<string, Arrived>();
@@ -102,26 +102,27 @@ export class Aggregator {
       signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
       const sent = this.#sent.get(update.client);
       if (sent?.checksum === checksum && sent.update.model === update.model) return void sent.answers.push(resolve);
-      const batch = this.#batches.get(update.model) ?? this.#begin(update.model);
+      const key = `${update.round} ${update.model}`;
+      const batch = this.#batches.get(key) ?? this.#begin(key);
       const earlier = batch.arrived.get(update.client);
       if (earlier) return void earlier.answers.push(resolve);
       batch.arrived.set(update.client, { update, checksum, answers: [resolve] });
-      if (batch.arrived.size === this.#options.members.length) this.#send(update.model);
+      if (batch.arrived.size === this.#options.members.length) this.#send(key);
     });
   }
 
-  #begin(model: string): Batch {
-    const batch: Batch = { arrived: new Map(), cancel: this.#options.clock.after(this.#options.deadlineMs, () => this.#send(model)) };
-    this.#batches.set(model, batch);
+  #begin(key: string): Batch {
+    const batch: Batch = { arrived: new Map(), cancel: this.#options.clock.after(this.#options.deadlineMs, () => this.#send(key)) };
+    this.#batches.set(key, batch);
     return batch;
   }
 
-  /** From here on what arrives for the same model is another batch. */
-  #send(model: string): void {
-    const batch = this.#batches.get(model);
+  /** From here on what arrives for the same round is another batch. */
+  #send(key: string): void {
+    const batch = this.#batches.get(key);
     if (!batch) return;
     batch.cancel();
-    this.#batches.delete(model);
+    this.#batches.delete(key);
     void this.#deliver([...batch.arrived.values()]);
   }
 

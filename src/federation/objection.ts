@@ -14,7 +14,7 @@ export function objectionTo(state: State, update: Update, members: readonly Memb
   return objectionToUpdate(state, update) ?? objectionToMembers(state, update, members) ?? objectionToValues(update);
 }
 
-export const secondUpdate = (round: number, client: string): Objection => ["duplicate", `round ${round} has another update of client "${client}" already; the first one counts`];
+const secondUpdate = (round: number, client: string): Objection => ["duplicate", `round ${round} has another update of client "${client}" already; the first one counts`];
 
 function objectionToUpdate(state: State, update: Update): Objection | undefined {
   const { plan: { policy, startRound, arithmetic, parameters }, round, attempt, phase, models } = state;

@@ -18,9 +18,9 @@
  */
 import { random } from "../kernels/random.ts";
 import type { Contributed, Enrolled, Entry, Merged, Opened, Updated } from "./entry.ts";
-import type { RefusalCode, Reply, Request } from "./message.ts";
-import { objectionTo, secondUpdate } from "./objection.ts";
-import { about, apply, EVALUATION, isBeingWritten, isChanging, isTaking, mayMergeLate, takePart, topicOf, type Included, type State, type Writing } from "./state.ts";
+import type { Member, RefusalCode, Reply, Request } from "./message.ts";
+import { objectionTo } from "./objection.ts";
+import { about, apply, EVALUATION, isBeingWritten, isChanging, isTaking, mayMergeLate, takePart, topicOf, type State, type Writing } from "./state.ts";
 
 /** Topics alive at a time: a client cannot make the orchestrator remember without end. */
 const MAX_TOPICS = 64;
@@ -133,17 +133,22 @@ function modelFor({ phase, epoch, round, attempt, cohort, models, updates, lates
 
 function updated(state: State, ticket: number, update: Update): Step {
   const { client, round, digest, elements, samples, loss } = update;
-  const same = (earlier: Included | undefined) => earlier?.digest === digest && earlier.round === round && (update.members !== undefined || earlier.samples === samples);
   const members = update.members ?? [{ id: client, samples, loss }];
-  if (same(state.updates[members[0]?.id]) || same(state.latest[members[0]?.id])) return reply(state, ticket, { kind: "accepted", round });
-  const pending = state.writing.find(({ entry }) => entry.kind === "update" && entry.client === client);
-  if (pending && digestOf(pending) === digest) return { state: awaiting(state, pending, ticket), effects: [] };
+  // A sum tells nothing of who is in it: one more member may have changed nothing.
+  const isTaken = ({ id, samples: claimed }: Member) => [state.updates[id], state.latest[id]].some((earlier) => earlier?.digest === digest && earlier.round === round && earlier.samples === claimed);
+  if (members.length > 0 && members.every(isTaken)) return reply(state, ticket, { kind: "accepted", round });
+  const pending = state.writing.find(({ entry }) => entry.kind === "update" && entry.client === client && entry.round === round && entry.digest === digest && isOf(entry, members));
+  if (pending) return { state: awaiting(state, pending, ticket), effects: [] };
 
-  const objection = pending ? secondUpdate(state.round, client) : objectionTo(state, update, members);
+  const objection = objectionTo(state, update, members);
   if (objection) return refuse(state, ticket, ...objection);
   const entry: Updated = { kind: "update", round, client, digest, elements: elements as Updated["elements"], samples, loss, weight: update.members ? 1 : weightOf(state, update), members };
   return { state: { ...state, writing: [...state.writing, { entry, tickets: [ticket] }] }, effects: [{ type: "write", entry, ticket }] };
 }
+
+/** Whether it is the update of these members, and of no others. */
+const isOf = (entry: Updated, members: readonly Member[]): boolean =>
+  entry.members.length === members.length && entry.members.every(({ id, samples }, index) => id === members[index].id && samples === members[index].samples);
 
 /** Samples, capped; an update from an older model counts less by 1 / sqrt(1 + rounds) (Nguyen et al. 2022, Federated Learning with Buffered Asynchronous Aggregation). */
 function weightOf({ plan: { policy }, round }: State, update: Update): number {
@@ -301,8 +306,6 @@ function failed(state: State, reason: string): Step {
 const reply = (state: State, ticket: number, order: ReplyOrder): Step => ({ state, effects: [{ type: "reply", ticket, reply: order }] });
 const refusal = (ticket: number, code: RefusalCode, reason: string): Effect => ({ type: "reply", ticket, reply: { kind: "refused", code, reason } });
 const refuse = (state: State, ticket: number, code: RefusalCode, reason: string): Step => ({ state, effects: [refusal(ticket, code, reason)] });
-
-const digestOf = ({ entry }: Writing): string | undefined => ("digest" in entry ? entry.digest : undefined);
 
 /** One more who waits for an entry on its way. */
 const awaiting = (state: State, pending: Writing, ticket: number): State => ({

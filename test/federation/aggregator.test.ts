@@ -80,6 +80,24 @@ describe("a federation of two levels", () => {
     expect(clock.timers).toHaveLength(1);
   });
 
+  test("does not add updates of two rounds that begin with the same model", async () => {
+    const sums: { round: number; members: string[] }[] = [];
+    const exchange: Exchange = async (request) => {
+      const sum = decode(request);
+      if (sum.kind === "update") sums.push({ round: sum.round, members: sum.members!.map(({ id }) => id) });
+      return encode({ kind: "accepted", task: "local", fingerprint, round: 1 });
+    };
+    const timers: (() => void)[] = [];
+    const clock = { nowMs: () => 0, after: (_: number, callback: () => void) => { timers.push(callback); return () => {}; } };
+    const aggregator = new Aggregator({ id: "plant-0", members: ["line-0", "line-1"], parameters: 5, deadlineMs: 1000, clock, exchange });
+    const send = (client: string, round: number) =>
+      aggregator.handle(encode({ kind: "update", task: "local", fingerprint, round, client, attempt: 1, model: "0".repeat(64), samples: 5, loss: 1, numbers: new Int32Array(5) }));
+    const replies = [send("line-0", 2), send("line-1", 3)];
+    timers.forEach((wake) => wake());
+    await Promise.all(replies);
+    expect(sums).toEqual([{ round: 2, members: ["line-0"] }, { round: 3, members: ["line-1"] }]);
+  });
+
   test("refuses who is no member, and what is no update of this model", async () => {
     const { aggregators: [plant] } = twoLevels();
     const good = { kind: "update", task: "local", fingerprint, client: "line-0", round: 1, attempt: 1, model: "0".repeat(64), samples: 5, loss: 1, numbers: new Int32Array(5) } as const;

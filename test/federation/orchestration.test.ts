@@ -409,4 +409,28 @@ describe("who may take part", () => {
     expect(driver.reply(driver.send(sum()))).toEqual({ kind: "accepted", round: 1 }); // its acknowledgement may have been lost
     expect(driver.reply(driver.send(sum({ digest: "another" })))).toMatchObject({ code: "late" }); // its members go on with the next round
   });
+
+  test("are told apart although their sums are the same numbers: a member may change nothing", () => {
+    const [a, b, c] = abc.map((id) => ({ id, samples: 5, loss: 1 }));
+    const sum = (members: readonly object[]) => update("plant", 1, { members, elements: "int64", samples: 5 * members.length, digest: "zeros" });
+    const driver = new Driver({ aggregators: ["plant"] });
+    expect(driver.reply(driver.send(sum([a, b])))).toEqual({ kind: "accepted", round: 1 });
+    expect(driver.reply(driver.send(sum([a, b, c])))).toMatchObject({ code: "duplicate" }); // c comes alone then
+    expect(driver.reply(driver.send(sum([{ ...b, samples: 6 }])))).toMatchObject({ kind: "refused" });
+    expect(driver.reply(driver.send(sum([b])))).toEqual({ kind: "accepted", round: 1 });
+    expect(driver.reply(driver.send(sum([c])))).toEqual({ kind: "accepted", round: 1 });
+    expect(driver.written("update")).toHaveLength(2);
+  });
+
+  test("may send sums of others while one is on its way to the disk", () => {
+    const sum = (id: string, digest: string) => update("plant", 1, { members: [{ id, samples: 5, loss: 1 }], elements: "int64", samples: 5, digest });
+    const driver = new Driver({ aggregators: ["plant"], lazy: true });
+    driver.settle();
+    const tickets = [sum("a", "zeros"), sum("b", "zeros"), sum("b", "zeros"), sum("c", "other"), sum("c", "another")].map((each) => driver.send(each));
+    driver.settle();
+    const taken = { kind: "accepted", round: 1 };
+    expect(tickets.map((ticket) => driver.reply(ticket))).toMatchObject([taken, taken, taken, taken, { kind: "refused", code: "duplicate" }]);
+    expect(driver.written("closed")).toMatchObject([{ clients: abc }]);
+    expect(driver.written("update")).toHaveLength(3);
+  });
 });

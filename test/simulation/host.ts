@@ -87,7 +87,7 @@ export class Host {
     if (!process) return;
     this.process = undefined;
     schedule.note(`${process.name} ${fenced ? "is replaced" : power ? "loses power" : "dies"}: ${why}`);
-    if (fenced) process.fenced = true;
+    if (fenced) Object.assign(process, { fenced, fencedAt: schedule.count });
     else process.alive = false;
     if (power) this.disk.crash(random);
     else this.disk.kill();

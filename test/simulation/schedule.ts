@@ -11,8 +11,9 @@ import type { Random } from "../../src/kernels/random.ts";
 export class Process {
   readonly name: string;
   alive = true;
-  /** It runs, but its disk belongs to another by now. */
+  /** It runs, but its disk belongs to another, since this event. */
   fenced = false;
+  fencedAt = 0;
   frozenUntilMs = 0;
   /** How its clock runs: a quartz that is off, and a machine that was started some time ago. */
   readonly rate: number;
