@@ -120,7 +120,6 @@ async function serve({ orchestrator, handle, standing, address, certificate, con
       handle, ...address, ...(certificate && { tls: certificate }), limits: { bodyBytes },
       status: () => presence.status(orchestrator.state, io.nowMs()), metrics: metricsOf(orchestrator, presence, io), log,
     });
-    log("info", "listening", { url: serving.url });
     closing.push(() => serving.close());
   }
   if (standing) {

@@ -31,6 +31,12 @@ export function parse(frame: Uint8Array): Frame {
   return { kind: kindOf(frame), fields, numbers: frame.subarray(start, start + view.getUint32(12, true)) };
 }
 
+/** Where in what was true the entries found begin: the same list of clients may come twice, so the rest has to fit, too. */
+function firstOf(found: readonly string[], keys: readonly string[]): number {
+  const begins = keys.flatMap((key, at) => (key === found[0] ? [at] : []));
+  return begins.find((begin) => keys.slice(begin).every((key, at) => found[at] === key)) ?? begins[0] ?? keys.length;
+}
+
 /** As the entries have it; what is on its way to be one is not yet. */
 const PHASES = { starting: "closed", opening: "closed", open: "open", closing: "open", computing: "open", done: "done", failed: "failed" } as const;
 
@@ -57,12 +63,14 @@ export class Checker {
   readonly #figures = new Map<string, Float64Array>();
   readonly #reports = new Map<number, string>();
   readonly #schedule: Schedule;
+  readonly #listChanges: boolean;
   /** The events in which the open round had enough, and in which the last was closed. */
   #enoughAt = Infinity;
   #closedAt = -1;
 
-  constructor(reference: Reference, schedule: Schedule) {
+  constructor(reference: Reference, schedule: Schedule, listChanges: boolean) {
     this.reference = reference;
+    this.#listChanges = listChanges;
     this.#schedule = schedule;
   }
 
@@ -91,8 +99,7 @@ export class Checker {
     const found: Entry[] = [];
     for await (const { entry } of records) found.push(fromStored(entry));
     const keys = found.map((entry) => JSON.stringify(entry));
-    const from = keys.length === 0 ? reference.keys.length : whole ? 0 : reference.keys.indexOf(keys[0]);
-    const first = from < 0 ? reference.keys.length : from;
+    const first = whole ? 0 : firstOf(keys, reference.keys);
     for (let at = first; at < reference.keys.length; at++) {
       check(keys[at - first] === reference.keys[at], "I1", () => `what was true is not there after a restart: ${reference.keys[at]}, found ${keys[at - first]}`);
     }
@@ -140,7 +147,8 @@ export class Checker {
       check(opened.cohort.includes(client), "attempt", () => `attempt ${attempt} of round ${round} is handed out to ${client}, who is not in its cohort`);
       if (process.fenced) return;
       check(epoch === this.epoch, "epoch", () => `a model of epoch ${epoch} in epoch ${this.epoch}`);
-      const over = Math.min(round === reference.round ? this.#enoughAt : Infinity, round === reference.round && reference.isOpen ? Infinity : this.#closedAt);
+      // While another list of clients is on its way, nobody knows yet what is enough.
+      const over = round < reference.round || !reference.isOpen ? this.#closedAt : reference.enough && !this.#listChanges ? this.#enoughAt : Infinity;
       check(over >= this.#schedule.count, "attempt", () => `round ${round} is handed out to ${client} although it takes no more updates`);
     } else if (kind === "done") {
       check(reference.isDone && fields.model === reference.model && sha256(numbers) === fields.model, "I3", () => `the last model is handed out as ${fields.model}, it is ${reference.isDone ? reference.model : "not there"}`);
@@ -170,12 +178,13 @@ export class Checker {
   }
 
   /** A request leaves a client. */
-  asks(client: string, frame: Uint8Array): void {
+  asks(client: string, process: Process, frame: Uint8Array): void {
     const kind = kindOf(frame);
     if (kind !== "update" && kind !== "gather") return;
     const { fields, numbers } = parse(frame);
     const digest = sha256(numbers);
     if (kind === "gather") return void this.#figures.set(digest, new Float64Array(numbers.slice().buffer));
+    this.evaluates(client, process);
     const key = `${client} ${fields.round} ${fields.model}`;
     const before = this.#sent.get(key);
     check(before === undefined || before === digest || this.forgetful.has(client), "I2", () => `${client} sends another update of round ${fields.round} than it sent before`);
@@ -204,6 +213,7 @@ export class Checker {
     if (after) this.reference.trained({ client, round, model, samples, numbers: options.float32 ? after.slice() : latticeOf(after, before) });
   }
 
+  /** It evaluates a model, trains from it, or sends what it has made of it. */
   evaluates(client: string, process: Process): void {
     check(!this.#told.get(process.name)?.stale, "epoch", () => `${client} believes an orchestrator that has been replaced`);
   }

@@ -14,7 +14,7 @@ import { Orchestrator } from "../../src/federation/orchestrator.ts";
 import { diskOutbox } from "../../src/federation/outbox.ts";
 import type { Roster } from "../../src/federation/roster.ts";
 import { IdentityError, seal } from "../../src/federation/seal.ts";
-import { DamageError, openStore } from "../../src/federation/store.ts";
+import { DamageError, openStore, readStore } from "../../src/federation/store.ts";
 import { random, type Random } from "../../src/kernels/random.ts";
 import { Checker, kindOf } from "./checker.ts";
 import { Host } from "./host.ts";
@@ -83,13 +83,13 @@ export class Federation {
     const ids = Array.from({ length: swarm.clients }, (_, index) => `plant-${String(index + 1).padStart(2, "0")}`);
     const aggregators = swarm.members > 0 ? ["line"] : [];
     const policy = { ...swarm.policy, maxSamples: swarm.maxSamples };
-    this.checker = new Checker(new Reference({ clients: ids, aggregators, rounds: swarm.rounds, parameters: this.#parameters, policy, float32: swarm.arithmetic === "float32" }), schedule);
+    this.checker = new Checker(new Reference({ clients: ids, aggregators, rounds: swarm.rounds, parameters: this.#parameters, policy, float32: swarm.arithmetic === "float32" }), schedule, swarm.enrol);
 
     const draws = random(seed, "factories");
     const cap = swarm.policy.overweight === "cap" && swarm.members === 0 ? 2 * swarm.maxSamples : swarm.maxSamples;
     this.#factories = ids.map((id, index) => ({ id, index, samples: 1 + draws.integer(cap), host: this.#factoryHost(id, index), line: lineOf(id), wallMs: 0, done: false }));
     this.#orchestratorHost = new Host({
-      name: "orchestrator", schedule, random: random(seed, "orchestrator"), crashes: swarm.crashes, diskFaults: swarm.diskFaults, syncMs: swarm.syncMs, clocks: swarm.clocks,
+      name: "orchestrator", schedule, random: random(seed, "orchestrator"), crashes: swarm.crashes, diskFaults: swarm.diskFaults, syncMs: swarm.syncMs, clocks: swarm.clocks, zombies: swarm.zombies,
       start: (process, disk) => this.#startOrchestrator(process, disk),
       onDeath: (process) => this.#orchestratorDied(process),
       onReplaced: (path) => this.#flips.splice(0, Infinity, ...this.#flips.filter((flip) => flip.path !== path)),
@@ -127,9 +127,10 @@ export class Federation {
 
   #startOrchestrator(process: Process, disk: Disk): void {
     this.#flip();
-    this.#open(process, disk).catch((error) => {
+    this.#open(process, disk).catch(async (error) => {
       if (!process.alive || process.fenced) return;
       if (error instanceof Violation) return this.#fail(error);
+      if (error instanceof DamageError && (await this.#isOtherSlotWhole())) return this.#fail(new Violation("I7", `one damaged snapshot of two stops the start: ${error.message}`));
       if (error instanceof DamageError && this.#unflip()) return this.#orchestratorHost.die(`alarm: ${error.message}`);
       if (isDiskError(error)) return this.#orchestratorHost.die(`cannot start: ${(error as Error).message}`, { downMs: 500 });
       this.#fail(new Violation("crash", `the orchestrator cannot start: ${(error as Error).stack}`));
@@ -179,10 +180,10 @@ export class Federation {
       const host = this.#orchestratorHost;
       const doom = host.process === process ? host.answer(kindOf(reply)) : undefined;
       if (doom === "before") {
-        host.crash("an answer is about to leave", this.swarm.zombies && !host.plan?.power);
+        host.crash("an answer is about to leave");
         return process.alive ? reply : never();
       }
-      if (doom === "after") this.schedule.in(0, "an answer has left", () => host.process === process && host.crash("an answer has left", this.swarm.zombies && !host.plan?.power));
+      if (doom === "after") this.schedule.in(0, "an answer has left", () => host.process === process && host.crash("an answer has left"));
       return reply;
     };
   }
@@ -200,7 +201,10 @@ export class Federation {
     const address = this.#orchestratorAddress;
     if (process.fenced && address.now) {
       address.before = address.now;
-      for (const { line } of this.#factories) if (this.#chaos.uniform() < 0.5) line.misledMs = this.schedule.nowMs + 15_000 * this.#chaos.uniform();
+      for (const { line } of this.#factories) {
+        line.misledFromMs = this.schedule.nowMs + 6000 * this.#chaos.uniform() ** 2;
+        line.misledToMs = line.misledFromMs + 6000 * this.#chaos.uniform();
+      }
       this.schedule.in(15_000, `${process.name} ends`, () => this.#endOf(process));
     } else {
       process.alive = false;
@@ -276,7 +280,7 @@ export class Federation {
   #asked({ id, host }: Factory, process: Process, exchange: Exchange): Exchange {
     return async (request, signal) => {
       const kind = kindOf(request);
-      this.#watch(() => this.checker.asks(id, request));
+      this.#watch(() => this.checker.asks(id, process, request));
       const answer = exchange(request, signal);
       if (kind === "update" && host.process === process && host.entry("update")) this.schedule.in(0, "an update has left", () => host.process === process && host.crash("an update has left"));
       const reply = await answer;
@@ -360,7 +364,7 @@ export class Federation {
     this.#network.weather = { ...CALM, pollMs: swarm.network.pollMs, patienceMs: 8000 };
     this.#orchestratorWallMs = 0;
     for (const host of [this.#orchestratorHost, this.#aggregatorHost, ...this.#factories.map(({ host }) => host)]) host?.calm();
-    for (const line of [this.#aggregatorLine, ...this.#factories.map(({ line }) => line)]) line.upBlockedMs = line.downBlockedMs = line.misledMs = 0;
+    for (const line of [this.#aggregatorLine, ...this.#factories.map(({ line }) => line)]) line.upBlockedMs = line.downBlockedMs = line.misledToMs = 0;
     for (const factory of this.#factories) factory.wallMs = 0;
     if (this.#orchestratorAddress.before) this.#endOf(this.#orchestratorAddress.before.process);
     if (swarm.enrol) this.#enrolAll();
@@ -399,6 +403,13 @@ export class Federation {
     this.#orchestratorHost.disk.flip(path, bit);
     this.#flips.push({ path, bit });
     this.schedule.note(`bit ${bit} of "${path}" flips`);
+  }
+
+  /** Nothing is damaged but one of two whole snapshots: the other one and the journal have what it said. */
+  async #isOtherSlotWhole(): Promise<boolean> {
+    if (this.#flips.length !== 1 || !this.#flips[0].path.startsWith("snapshot-")) return false;
+    const { snapshots } = await readStore(this.#files(), { digest });
+    return snapshots.length === 2;
   }
 
   /** Somebody brings the files back. @returns whether there was anything wrong with them */
@@ -442,7 +453,7 @@ export class Federation {
 
 const digest: Digest = async (bytes) => sha256(bytes);
 const never = (): Promise<never> => new Promise(() => {});
-const lineOf = (name: string): Line => ({ name, upBlockedMs: 0, downBlockedMs: 0, misledMs: 0 });
+const lineOf = (name: string): Line => ({ name, upBlockedMs: 0, downBlockedMs: 0, misledFromMs: 0, misledToMs: 0 });
 
 /** The operating system said so, however deep in. */
 function isDiskError(error: unknown): boolean {

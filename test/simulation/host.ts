@@ -20,6 +20,8 @@ export interface HostOptions {
   /** Longest time of an fsync. */
   readonly syncMs: number;
   readonly clocks: boolean;
+  /** An incarnation that is replaced may go on, without a disk. */
+  readonly zombies?: boolean;
   /** Begin an incarnation. */
   readonly start: (process: Process, disk: Disk) => void;
   /** An incarnation has died; `fenced` ones go on without a disk. */
@@ -107,13 +109,9 @@ export class Host {
   }
 
   /** Die as planned. */
-  crash(why: string, fenced = false): void {
+  crash(why: string): void {
     const plan = this.#crashes.shift();
-    if (plan) this.die(why, { ...plan, power: plan.power && !fenced, fenced });
-  }
-
-  get plan(): CrashPlan | undefined {
-    return this.#crashes[0];
+    if (plan) this.die(why, { ...plan, fenced: this.#options.zombies === true && !plan.power && plan.moment.at !== "operation" });
   }
 
   #arm(): void {

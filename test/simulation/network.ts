@@ -41,8 +41,9 @@ export interface Line {
   readonly name: string;
   upBlockedMs: number;
   downBlockedMs: number;
-  /** Until then the client reaches the server before. */
-  misledMs: number;
+  /** Between these times the client reaches the server before. */
+  misledFromMs: number;
+  misledToMs: number;
 }
 
 interface Call {
@@ -102,7 +103,7 @@ export class Network {
     const { line } = call;
     const schedule = this.#schedule;
     if (schedule.nowMs < line.upBlockedMs) return schedule.note(`${line.name} up is blocked`);
-    const server = schedule.nowMs < line.misledMs && address.before?.process.alive ? address.before : address.now;
+    const server = schedule.nowMs >= line.misledFromMs && schedule.nowMs < line.misledToMs && address.before?.process.alive ? address.before : address.now;
     if (!server?.process.alive) return this.#back(call, new Error("connection refused"));
     const { process } = server;
     const thawMs = process.frozenUntilMs - schedule.nowMs;
