@@ -153,7 +153,7 @@ describe("history", () => {
   });
 
   test("with a store stops when a round cannot be reported, and tells no client that the run has failed", async () => {
-    const store = { epoch: 1, append: async () => {}, snapshot: async () => {} };
+    const store = { epoch: 1, append: async () => {}, snapshot: async () => {}, close: async () => {} };
     const options = { clients: ["north"], parameters: initial, rounds: 3, fingerprint, onRound: () => Promise.reject(new Error("no space left")) };
     const orchestrator = await Orchestrator.open(options, { store, snapshot: undefined, entries: (async function* () {})() });
     const { id, target, samples } = factories[0];

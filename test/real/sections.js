@@ -191,7 +191,7 @@ export const sections = {
   proxy: ({ kills }) => [
     ["lossy, signed", (scene) => disturb(scene, kills, { proxy: messageProxy })],
     ["lossy, unsigned", (scene) => disturb(scene, kills, { proxy: messageProxy, secure: false })],
-    ["lossy below TLS", (scene) => disturb(scene, Math.ceil(kills / 2), { proxy: wireProxy, tls: true })],
+    ["lossy below TLS", (scene) => disturb(scene, Math.ceil(kills / 5), { proxy: wireProxy, tls: true })],
   ],
   fuzz: ({ frames, seed }) => [["mutated frames", async () => mutated(frames, seed)]],
   nats: ({ kills }) => [
