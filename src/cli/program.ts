@@ -191,5 +191,5 @@ const FAULT = /^(Cannot |Invalid (array|typed array|DataView|string) |Maximum ca
 /** Whether an error tells about input from outside: a wrong value or kind, or a file that the system refuses. */
 function isRefusal(error: unknown): error is Error {
   if (error instanceof RangeError || error instanceof TypeError) return !FAULT.test(error.message);
-  return error instanceof Error && "syscall" in error;
+  return error instanceof Error && ("syscall" in error || (error.cause instanceof Error && isRefusal(error.cause)));
 }

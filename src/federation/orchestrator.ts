@@ -396,7 +396,8 @@ export class Orchestrator {
       this.#history.splice(0, this.#history.length - (this.#options.keepReports ?? Infinity));
       await this.#options.onRound?.(report, parameters);
     });
-    this.#reports.catch((error) => this.#fail(error));
+    // What cannot be reported, as on a full disk, is no fault of the federation: where it can be started again, clients wait for that.
+    this.#reports.catch((error) => (this.#store ? this.stop(asError(error)) : this.#fail(error)));
   }
 
   #finish(): void {

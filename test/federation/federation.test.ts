@@ -152,6 +152,17 @@ describe("history", () => {
     expect(losses[3]).not.toBe(losses[0]);
   });
 
+  test("with a store stops when a round cannot be reported, and tells no client that the run has failed", async () => {
+    const store = { epoch: 1, append: async () => {}, snapshot: async () => {}, close: async () => {} };
+    const options = { clients: ["north"], parameters: initial, rounds: 3, fingerprint, onRound: () => Promise.reject(new Error("no space left")) };
+    const orchestrator = await Orchestrator.open(options, { store, snapshot: undefined, entries: (async function* () {})() });
+    const { id, target, samples } = factories[0];
+    const run = new FactoryClient({ id, exchange: orchestrator.handle, learner: learner(target, samples), fingerprint }).run();
+    await expect(run).rejects.toThrow("no space left");
+    await expect(run).rejects.not.toBeInstanceOf(RefusedError);
+    await expect(orchestrator.finished).rejects.toThrow("no space left");
+  });
+
   test("keeps as many reports as it is told to, the newest", async () => {
     const { history } = await federate({ keepReports: 1 });
     expect(history.map(({ round }) => round)).toEqual([4]);

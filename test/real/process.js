@@ -145,7 +145,7 @@ export class Scene {
 
   /** The command, as it is installed. @param {string[]} args @param {Record<string, string>} [env] */
   millwright(args, env) {
-    return this.#start([...(process.env.XFLAGS ?? "").split(" ").filter(Boolean), MILLWRIGHT, ...args], env);
+    return this.#start([MILLWRIGHT, ...args], env);
   }
 
   /** Clients that learn something small, several in a process: see client.js. */

@@ -23,7 +23,7 @@ const options = { kills: Number(values.kills), seed: Number(values.seed), frames
 /** A line of figures, or why there are none. */
 function say(name, verdict, figures) {
   const text = Object.entries(figures).map(([what, value]) => `${what} ${value}`).join("  ");
-  console.log(`${name.padEnd(22)}${verdict.padEnd(9)}${text}`);
+  console.log(`${name.padEnd(26)}${verdict.padEnd(9)}${text}`);
 }
 
 for (const name of names) {
