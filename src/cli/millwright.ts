@@ -18,6 +18,8 @@ process.exitCode = await main(process.argv.slice(2), {
   directory: process.cwd(),
   nowMs: () => performance.now(),
   // A second interrupt ends the process at once, as it would without us.
-  onInterrupt: (listener) => process.once("SIGINT", listener),
+  onInterrupt: (listener) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, listener);
+  },
 });
 clearInterval(alive);
