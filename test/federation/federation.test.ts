@@ -78,6 +78,19 @@ describe("a federation", () => {
     expect(seen).toEqual([[1, { rate: 1 }], [2, { rate: 1 / 2 }], [3, { rate: 1 / 3 }]]);
   });
 
+  test("tells that it has stopped when its disk fails behind the last round", async () => {
+    let broken = false;
+    const store = { epoch: 1, snapshot: async () => {}, append: async () => { if (broken) throw new Error("EIO: sync"); } };
+    const [{ id, target, samples }] = factories;
+    const orchestrator = await Orchestrator.open({ clients: [id], parameters: initial, rounds: 1, fingerprint }, { store, snapshot: undefined, entries: (async function* () {})() });
+    await new FactoryClient({ id, exchange: orchestrator.handle, learner: learner(target, samples), fingerprint }).run();
+    await orchestrator.finished;
+    broken = true;
+    orchestrator.enrol([id, "east"]);
+    expect((await orchestrator.stopped).message).toBe("EIO: sync");
+    await expect(orchestrator.handle(encode({ kind: "pull", task: "local", fingerprint, client: id }))).rejects.toThrow("EIO: sync");
+  });
+
   test("goes on from earlier parameters as if it had not stopped", async () => {
     const whole = await federate({ rounds: 5 });
     const { parameters } = await federate({ rounds: 2 });

@@ -54,7 +54,7 @@ async function exhibition() {
     console.log(`| ${name} | ${outcome.failure ? `${outcome.seed} | ${outcome.failure.invariant} | ${outcome.failure.message.split("\n")[0].slice(0, 140)}` : "not found | |"} |`);
   }
   console.log(`${found} of ${wanted.length} found`);
-  return found >= wanted.length - 1;
+  return found >= (24 / 25) * wanted.length;
 }
 
 async function explain({ seed, failure, last }, shrink) {
