@@ -80,7 +80,7 @@ describe("a federation", () => {
 
   test("tells that it has stopped when its disk fails behind the last round", async () => {
     let broken = false;
-    const store = { epoch: 1, snapshot: async () => {}, append: async () => { if (broken) throw new Error("EIO: sync"); } };
+    const store = { epoch: 1, snapshot: async () => {}, append: async () => { if (broken) throw new Error("EIO: sync"); }, close: async () => {} };
     const [{ id, target, samples }] = factories;
     const orchestrator = await Orchestrator.open({ clients: [id], parameters: initial, rounds: 1, fingerprint }, { store, snapshot: undefined, entries: (async function* () {})() });
     await new FactoryClient({ id, exchange: orchestrator.handle, learner: learner(target, samples), fingerprint }).run();
