@@ -154,7 +154,7 @@ export async function sustained({ clients = 100, rounds = 1000 } = {}) {
 }
 
 /** The same rounds without and with clients that behave badly. */
-export async function abuse({ clients = 300, rounds = 2 } = {}) {
+export async function abuse({ clients = 1000, rounds = 3 } = {}) {
   const options = { clients, rounds };
   const alone = await load(options);
   const beset = await load({ ...options, beside: rude(clients) });

@@ -154,7 +154,8 @@ class ExchangeServer {
     const { host, port, tls, log } = this.#options;
     await new Promise<void>((resolve, reject) => {
       this.#server.once("error", reject);
-      this.#server.listen(port, host, () => {
+      // When an orchestrator is back all clients call at once. A queue that is full drops them, and they try again after 1, 3, 7, … s.
+      this.#server.listen({ port, host, backlog: this.#limits.connections }, () => {
         this.#server.off("error", reject);
         resolve();
       });
