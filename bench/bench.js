@@ -3,7 +3,7 @@
  *
  *     npm run bench                              every section below
  *     npm run bench -- --only train,forward      some of them
- *     npm run bench -- --only federation,sustained,abuse    an orchestrator and 1,000 clients
+ *     npm run bench -- --only federation,sustained,abuse,recovery    an orchestrator and 1,000 clients
  *     npm run bench -- --grow                    how cost grows with H, T, B and K
  *     npm run bench -- --json FILE               the figures as well
  *
@@ -19,7 +19,7 @@ import { builds, noRelaxed } from "./builds.js";
 import { ceiling } from "./ceiling.js";
 import { convolutions } from "./convolution.js";
 import { exactness } from "./exactness.js";
-import { abuse, federation, sustained } from "./federation.js";
+import { abuse, federation, recovery, sustained } from "./federation.js";
 import { forward } from "./forward.js";
 import { grow } from "./grow.js";
 import { kernels } from "./kernels.js";
@@ -30,9 +30,9 @@ import { printJudged } from "./table.js";
 import { tiny } from "./tiny.js";
 import { train } from "./train.js";
 
-const SECTIONS = { train, convolution: convolutions, forward, aggregate, signal, exactness, acquisition, tiny, kernels, profile, grow, federation, sustained, abuse };
+const SECTIONS = { train, convolution: convolutions, forward, aggregate, signal, exactness, acquisition, tiny, kernels, profile, grow, federation, sustained, abuse, recovery };
 /** Minutes each, and only when they are asked for. */
-const LONG = ["grow", "federation", "sustained", "abuse"];
+const LONG = ["grow", "federation", "sustained", "abuse", "recovery"];
 const QUICK = Object.keys(SECTIONS).filter((name) => !LONG.includes(name));
 
 const { values } = parseArgs({ options: { only: { type: "string" }, grow: { type: "boolean" }, json: { type: "string" } } });

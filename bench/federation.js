@@ -2,12 +2,14 @@
  * An orchestrator under load: the command itself in a process of its own, with its journal on the disk and every fsync;
  * clients that train nothing in two others. The figures are the orchestrator's, measured from outside.
  *
- *     npm run bench -- --only federation,sustained,abuse
+ *     npm run bench -- --only federation,sustained,abuse,recovery
  */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import { join } from "node:path";
 import { fingerprintOf, sha256 } from "../build/federation/checksum.js";
+import { httpExchange } from "../build/federation/http.js";
+import { decode, encode } from "../build/federation/message.js";
 import { generateKeys, publicKeyOf, signerOf } from "../build/federation/identity.js";
 import { encodeRoster, signRoster } from "../build/federation/roster.js";
 import { layoutOf } from "../build/model/layout.js";
@@ -68,34 +70,47 @@ async function makeKeys(folder, ids) {
 export async function load({ clients, rounds, spec = referenceSpec, spreadMs = 0, sealed = false, beside = async () => async () => {}, seed = 1 }) {
   const scene = new Scene("load", seed);
   try {
-    const ids = Array.from({ length: clients }, (_, k) => `plant-${String(k + 1).padStart(4, "0")}`);
     // The last round is never over, so that nobody is told that everything is.
-    const config = { ...configOf({ clients: [...ids, ...RUDE], rounds: rounds + 1, policy: { closeAt: clients } }), spec };
-    scene.write("config.json", config);
-    const keys = sealed ? scene.path("keys") : undefined;
-    if (keys) await makeKeys(keys, ids);
-    const url = `http://127.0.0.1:${await freePort()}`;
-    const identity = keys ? ["--roster", "keys/roster.json", "--key", "keys/orchestrator.key"] : ["--insecure"];
-    const orchestrator = scene.millwright(["orchestrate", "config.json", "--listen", new URL(url).host, "--state", "state", "--keep-rounds", "1", ...identity]);
-    await Promise.race([orchestrator.line((line) => line.includes('"listening"')), orchestrator.exited.then(() => Promise.reject(new Error(orchestrator.tail())))]);
-    const parameters = layoutOf(spec).length;
-    const common = { url, task: config.name, fingerprint: await fingerprintOf(spec), parameters, rounds, spreadMs, seed, keys };
-    const stop = await beside(scene, common);
+    const { orchestrate, url, common } = await prepare(scene, { clients, rounds: rounds + 1, closeAt: clients, spec, sealed, seed });
+    const orchestrator = await orchestrate();
+    const stop = await beside(scene, { url, ...common });
     const samples = [];
     const sampling = setInterval(() => !orchestrator.ended && samples.push(memoryOf(orchestrator.pid).now), 200);
-    const loaders = Array.from({ length: LOADERS }, (_, part) => scene.node(new URL("load.js", import.meta.url), { ...common, ids: ids.filter((_, k) => k % LOADERS === part) }));
-    const codes = await Promise.all(loaders.map((loader) => loader.done(PATIENCE_MS)));
+    const lines = await loaded(scene, { ...common, rounds, spreadMs });
     clearInterval(sampling);
-    if (codes.some((code) => code !== 0)) throw new Error(loaders.map((loader) => loader.tail()).join("\n"));
     const told = await stop();
     const memory = { ...memoryOf(orchestrator.pid), samples };
     const cpuS = cpuSecondsOf(orchestrator.pid);
     await orchestrator.kill("SIGINT");
-    const lines = loaders.flatMap((loader) => loader.lines.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line)));
     return { clients, rounds, cpuS, memory, told, ...figuresOf(lines, rounds) };
   } finally {
     await scene.close();
   }
+}
+
+/** A folder with what an orchestrator needs; `orchestrate` starts it, again too. */
+async function prepare(scene, { clients, rounds, closeAt, spec, sealed = false, seed = 1 }) {
+  const ids = Array.from({ length: clients }, (_, k) => `plant-${String(k + 1).padStart(4, "0")}`);
+  const config = { ...configOf({ clients: [...ids, ...RUDE], rounds, policy: { closeAt } }), spec };
+  scene.write("config.json", config);
+  const keys = sealed ? scene.path("keys") : undefined;
+  if (keys) await makeKeys(keys, ids);
+  const url = `http://127.0.0.1:${await freePort()}`;
+  const identity = keys ? ["--roster", "keys/roster.json", "--key", "keys/orchestrator.key"] : ["--insecure"];
+  const orchestrate = async () => {
+    const orchestrator = scene.millwright(["orchestrate", "config.json", "--listen", new URL(url).host, "--state", "state", "--keep-rounds", "1", ...identity]);
+    await Promise.race([orchestrator.line((line) => line.includes('"listening"')), orchestrator.exited.then(() => Promise.reject(new Error(orchestrator.tail())))]);
+    return orchestrator;
+  };
+  return { orchestrate, url, common: { url, ids, task: config.name, fingerprint: await fingerprintOf(spec), parameters: layoutOf(spec).length, seed, keys } };
+}
+
+/** What the loaders print, when they are done. */
+async function loaded(scene, { ids, ...options }) {
+  const loaders = Array.from({ length: LOADERS }, (_, part) => scene.node(new URL("load.js", import.meta.url), { ...options, ids: ids.filter((_, k) => k % LOADERS === part) }));
+  const codes = await Promise.all(loaders.map((loader) => loader.done(PATIENCE_MS)));
+  if (codes.some((code) => code !== 0)) throw new Error(loaders.map((loader) => loader.tail()).join("\n"));
+  return loaders.flatMap((loader) => loader.lines.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line)));
 }
 
 function figuresOf(lines, rounds) {
@@ -163,10 +178,44 @@ export async function abuse({ clients = 1000, rounds = 3 } = {}) {
   return { title: `${clients} clients and 5 % more that are slow, flood, send too much or garbage`, rows: [row("alone", alone), row("with them", beset)], notes, print: printed(COLUMNS) };
 }
 
+/** One client's pull and update. */
+async function update({ url, task, fingerprint, parameters }, client) {
+  const exchange = async (message) => decode(await httpExchange(url)(encode({ task, fingerprint, client, ...message })), 4 * parameters);
+  const { round, attempt, model } = await exchange({ kind: "pull" });
+  const reply = await exchange({ kind: "update", round, attempt, model, samples: 500, loss: 1, numbers: new Int32Array(parameters) });
+  if (reply.kind !== "accepted") throw new Error(`${reply.kind}: ${reply.reason}`);
+}
+
+/** From the start of a process to the first update that it acknowledges, after a kill -9 with so many updates in an open round. */
+export async function recovery({ clients = 1000, times = 5 } = {}) {
+  const scene = new Scene("recovery", 1);
+  try {
+    const { orchestrate, url, common } = await prepare(scene, { clients, rounds: 2, closeAt: clients + RUDE.length, spec: referenceSpec });
+    let orchestrator = await orchestrate();
+    const late = common.ids.splice(-times);
+    await loaded(scene, { ...common, rounds: 1, spreadMs: 0 });
+    const folder = scene.path("state/journal");
+    const journalBytes = readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
+    const seconds = [];
+    for (const id of late) {
+      await orchestrator.kill("SIGKILL");
+      const began = performance.now();
+      orchestrator = await orchestrate();
+      await update(common, id);
+      seconds.push((performance.now() - began) / 1000);
+    }
+    const sorted = seconds.toSorted((a, b) => a - b);
+    const rows = [[clients - times, `${Math.round(journalBytes / MiB)} MiB`, sorted.map((s) => s.toFixed(2)).join(" "), sorted[times >> 1] <= 2 ? "yes" : "no"]];
+    return { title: "A start after kill -9, to the first update that is acknowledged", rows, notes: [], print: printed(["updates", "journal", "s", "within 2 s"]) };
+  } finally {
+    await scene.close();
+  }
+}
+
 const printed = (columns) => ({ title, rows, notes }) => print(title, columns, rows, notes);
 
 if (process.argv[1]?.endsWith("bench/federation.js")) {
-  const all = { federation, sustained, abuse };
+  const all = { federation, sustained, abuse, recovery };
   for (const name of process.argv[2]?.split(",") ?? Object.keys(all)) {
     const section = await all[name](JSON.parse(process.argv[3] ?? "{}"));
     section.print(section);

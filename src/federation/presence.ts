@@ -74,7 +74,7 @@ export class Presence {
 
   #clientOf({ updates, latest, waiting }: State, id: string, nowMs: number): ClientStatus {
     const account = this.#accounts.get(id);
-    const last = latest[id];
+    const last = updates[id] ?? latest[id];
     const seen = account !== undefined && nowMs - account.lastSeenMs < ABSENT_MS;
     const state = updates[id] ? "updated" : waiting.some((each) => each.client === id) ? "waiting" : seen && account.hasModel ? "training" : seen ? "waiting" : "absent";
     return {

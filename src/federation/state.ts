@@ -86,7 +86,7 @@ export interface State {
   readonly models: Readonly<Record<number, string>>;
   /** By client: the update of the open round. */
   readonly updates: Readonly<Record<string, Included>>;
-  /** By client: the last update that was ever taken, whose acknowledgement may have been lost. */
+  /** By client: the last update that a closed round has, whose acknowledgement may have been lost. */
   readonly latest: Readonly<Record<string, Included>>;
   readonly topics: readonly Topic[];
   /** By client: the updates of the last closed round. Their evaluation of it is waited for. */
@@ -167,7 +167,7 @@ function applyOpened(state: State, { round, attempt, model, cohort }: Opened, no
 
 function applyUpdate(state: State, { round, members, digest, client, samples }: Updated): State {
   const given = Object.fromEntries(members.map((member) => [member.id, { round, digest, samples: member.id === client ? samples : member.samples, loss: member.loss }]));
-  return { ...state, updates: { ...state.updates, ...given }, latest: { ...state.latest, ...given } };
+  return { ...state, updates: { ...state.updates, ...given } };
 }
 
 function applyClosed(state: State, { round, model }: Closed, nowMs: number): State {
@@ -178,6 +178,7 @@ function applyClosed(state: State, { round, model }: Closed, nowMs: number): Sta
     round: last ? round : round + 1,
     models: { ...state.models, [round + 1]: model },
     updates: {},
+    latest: { ...state.latest, ...state.updates },
     included: state.updates,
     // What has not been reported by now, is: nobody may give figures for the round before any more.
     reported: Math.max(state.reported, Math.max(round, state.plan.startRound) - 1),

@@ -125,7 +125,7 @@ export class Checker {
     same("the cohort", state.cohort.join(), reference.cohort.join());
     same("who takes part", state.clients.join(), [...reference.clients].join());
     same("the list of updates", digests(Object.entries(state.updates)), digests(reference.updates));
-    same("the list of last updates", digests(Object.entries(state.latest)), digests(reference.latest));
+    same("the list of last updates", digests(Object.entries({ ...state.latest, ...state.updates })), digests(reference.latest));
     const model = state.models[reference.isOpen ? reference.round : reference.round + 1];
     same("the model", model, reference.model);
   }
