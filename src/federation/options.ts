@@ -30,7 +30,7 @@ export interface OrchestratorOptions {
   readonly description?: unknown;
   /** The build of the kernels that every client trains with, simd unless given: two builds differ in the last places. */
   readonly build?: BuildName;
-  /** Needs the lattice. */
+  /** Needs the lattice. With a store, one without state of its own: a start computes the rounds since the last snapshot again. */
   readonly strategy?: ServerOptimizer;
   /** "float32" averages parameters as plain FedAvg does, and holds every client's until the round closes. */
   readonly arithmetic?: Arithmetic;

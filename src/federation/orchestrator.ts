@@ -19,6 +19,7 @@ import { decode, encode, FrameError, maxNumbersBytes, type Message, type Refusal
 import type { Merge } from "./merge.ts";
 import { checkClients, checkOptions, type Answer, type ClientReport, type OrchestratorOptions, type Result, type RoundReport } from "./options.ts";
 import { step, type Effect, type Envelope, type Event, type ReplyOrder } from "./orchestration.ts";
+import { Reports } from "./reports.ts";
 import { apply, begin, restarted, wakeAtMs, type State } from "./state.ts";
 import type { Opened, Store } from "./store.ts";
 
@@ -31,13 +32,6 @@ interface Ticket {
   readonly reject: (error: unknown) => void;
 }
 
-/** What is known of a closed round until it is reported. */
-interface ClosedRound {
-  readonly parameters: Float32Array;
-  readonly sha256: string;
-  readonly updates: State["updates"];
-}
-
 /** The kind of entry that a snapshot is. */
 const SNAPSHOT = "state";
 const NOTHING = new Uint8Array(0);
@@ -47,7 +41,6 @@ export class Orchestrator {
   readonly finished: Promise<Result>;
   /** Resolves with the reason when nothing is answered any more: a disk that fails, also after the run has finished, needs another start. */
   readonly stopped: Promise<Error>;
-  readonly #history: RoundReport[] = [];
   readonly #options: OrchestratorOptions;
   readonly #clock: Clock;
   readonly #digest: Digest;
@@ -57,9 +50,7 @@ export class Orchestrator {
   /** The largest number of an update: lattice steps. */
   readonly #bound: number;
   readonly #tickets = new Map<number, Ticket>();
-  readonly #closed = new Map<number, ClosedRound>();
-  /** Bytes by round, then by client. */
-  readonly #traffic = new Map<number, Map<string, number>>();
+  readonly #reports: Reports;
   readonly #events: Event[] = [];
   /** Entries that wait for a snapshot, which has to be of all entries before it and none behind it. */
   readonly #held: { readonly entry: Entry; readonly bytes: Uint8Array }[] = [];
@@ -67,7 +58,6 @@ export class Orchestrator {
   #snapshotDue = false;
   #state: State;
   #modelFrame: { readonly order: string; readonly frame: Uint8Array } | undefined;
-  #reports: Promise<void> = Promise.resolve();
   #nextTicket = 0;
   #stepping = false;
   /** Why nothing is answered any more. */
@@ -85,6 +75,7 @@ export class Orchestrator {
     this.#options = options;
     this.#bound = bound;
     this.#store = storeOf(options);
+    this.#reports = new Reports(options);
     this.#holdings = new Holdings({ ...options, arithmetic: plan.arithmetic });
     this.#state = begin(plan, [...options.clients].sort(), [...(options.aggregators ?? [])].sort(), this.#store?.epoch);
     this.finished = new Promise((resolve, reject) => {
@@ -109,7 +100,7 @@ export class Orchestrator {
 
   /** The rounds reported so far, since the last start; the newest, where no more are kept. */
   get history(): readonly RoundReport[] {
-    return this.#history;
+    return this.#reports.history;
   }
 
   /** What is known now: plain JSON. */
@@ -202,7 +193,7 @@ export class Orchestrator {
       this.#state = state;
       this.#holdings.unpack(holdings, snapshot.numbers);
       const { round, models, included } = state;
-      this.#closed.set(round - 1, { parameters: this.#holdings.parameters, sha256: models[round], updates: included });
+      this.#reports.close(round - 1, { parameters: this.#holdings.parameters, sha256: models[round], updates: included });
     }
     for await (const stored of entries) {
       const entry = fromStored(stored);
@@ -323,8 +314,7 @@ export class Orchestrator {
   #count({ message }: Ticket, order: ReplyOrder, bytes: number): void {
     const round = order.kind === "model" || order.kind === "accepted" || order.kind === "gathered" ? order.round : 0;
     if (round === 0) return;
-    const traffic = this.#traffic.get(round) ?? new Map<string, number>();
-    this.#traffic.set(round, traffic.set(message.client, (traffic.get(message.client) ?? 0) + bytes));
+    this.#reports.count(round, message.client, bytes);
   }
 
   #numbersOf(entry: Entry, ticket: number | undefined): Uint8Array {
@@ -368,7 +358,7 @@ export class Orchestrator {
   /** While it runs as while it recovers: before the core is told. */
   #absorb(entry: Entry, bytes: Uint8Array): void {
     this.#holdings.absorb(entry, bytes);
-    if (entry.kind === "closed") this.#closed.set(entry.round, { parameters: this.#holdings.parameters, sha256: entry.model, updates: this.#state.updates });
+    if (entry.kind === "closed") this.#reports.close(entry.round, { parameters: this.#holdings.parameters, sha256: entry.model, updates: this.#state.updates });
   }
 
   #compute(round: number): void {
@@ -376,34 +366,16 @@ export class Orchestrator {
     this.#digest(bytesOf(next)).then((model) => this.#dispatch({ type: "computed", round, model }), (error) => this.#fail(error));
   }
 
-  /** Reports wait for each other, so that whoever listens hears the rounds in order. */
+  /** What cannot be reported, as on a full disk, is no fault of the federation: where it can be started again, clients wait for that. */
   #report(round: number): void {
-    const closed = this.#closed.get(round);
-    if (!closed) return; // before the start
-    const { parameters, sha256, updates } = closed;
-    const evaluations = this.#holdings.evaluations(round);
-    const traffic = this.#traffic.get(round);
-    for (const kept of this.#closed.keys()) if (kept <= round) this.#closed.delete(kept);
-    for (const counted of this.#traffic.keys()) if (counted <= round) this.#traffic.delete(counted);
-    const clients = Object.keys(updates).sort().map((id): ClientReport => {
-      const { samples, loss } = updates[id];
-      return { id, samples, loss, bytes: traffic?.get(id) ?? 0, evaluation: evaluations.get(id) ?? new Float64Array(0) };
-    });
-    const total = (amount: (client: ClientReport) => number) => clients.reduce((sum, client) => sum + amount(client), 0);
-    const report = { round, samples: total(({ samples }) => samples), bytes: total(({ bytes }) => bytes), sha256, clients };
-    this.#reports = this.#reports.then(async () => {
-      this.#history.push(report);
-      this.#history.splice(0, this.#history.length - (this.#options.keepReports ?? Infinity));
-      await this.#options.onRound?.(report, parameters);
-    });
-    // What cannot be reported, as on a full disk, is no fault of the federation: where it can be started again, clients wait for that.
-    this.#reports.catch((error) => (this.#store ? this.stop(asError(error)) : this.#fail(error)));
+    const told = this.#reports.report(round, this.#holdings.evaluations(round));
+    told.catch((error) => (this.#store ? this.stop(asError(error)) : this.#fail(error)));
   }
 
   #finish(): void {
     const { plan: { build }, models, round } = this.#state;
-    const result = { build, parameters: this.#holdings.parameters, sha256: models[round + 1], history: this.#history };
-    this.#reports.then(() => this.#resolve(result), () => {});
+    const result = { build, parameters: this.#holdings.parameters, sha256: models[round + 1], history: this.#reports.history };
+    this.#reports.told.then(() => this.#resolve(result), () => {});
   }
 }
 
