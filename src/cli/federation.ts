@@ -113,6 +113,7 @@ export function describeFederation(program: Command, io: Io, engine: Engine, { p
     .argument("<URL>", "the orchestrator's address, as https://host:8443")
     .option("--watch", "print it anew every second, until interrupted", false)
     .option("--ca <FILE>", "certificates to trust, as the orchestrator's own where it signed itself (PEM)")
+    .option("--tls-fingerprint <HEX>", "the one certificate to trust, by its SHA-256")
     .option("--json", "print JSON", false)
     .action((url: string, options: StatusOptions) => perform(status(url, options, io)));
 
