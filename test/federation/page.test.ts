@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { httpExchange, sha256, simulateFactories, type Fetch } from "../../build/index.js";
+import { httpExchange, sha256, simulateFactories, type Exchange, type Fetch } from "../../build/index.js";
+import { decode } from "../../build/federation/message.js";
 import { signerOf } from "../../build/identity.js";
 import { Plant } from "../real/plant.js";
 import { Scene } from "../real/process.js";
@@ -36,7 +37,17 @@ const fetchAs = (origin: string): Fetch => async (url, init) => {
   return response;
 };
 
-test("beside millwright join, over HTTP and sealed, it ends with the model of one process", async () => {
+/** A tab that is closed when its update has arrived, or before that, and not told either way. */
+function closing(exchange: Exchange, tab: AbortController, arrives: boolean): Exchange {
+  return async (frame, signal) => {
+    if (decode(frame).kind !== "update") return exchange(frame, signal);
+    if (arrives) await exchange(frame, signal);
+    tab.abort(new Error("the tab was closed"));
+    throw tab.signal.reason;
+  };
+}
+
+test("beside millwright join, over HTTP and sealed, closed twice, it ends with the model of one process", async () => {
   const expected = await undisturbed(plant.config);
   const orchestrator = await plant.orchestrate({ allowOrigin: ORIGIN });
   const command = plant.join("command");
@@ -46,13 +57,22 @@ test("beside millwright join, over HTTP and sealed, it ends with the model of on
   const { sealed, takePart } = await import(pathToFileURL(fileURLToPath(new URL("../runtimes/.installed/member.js", import.meta.url))).href);
   const roster = readFileSync(join(scene.folder, "keys", "roster.json"));
   const membership = { signer: await signerOf("page", readFileSync(join(scene.folder, "keys", "page.key"), "utf8")), roster, root: JSON.parse(roster.toString()).roster.root };
-  const { train, validation, test } = simulateFactories({ factories: CLIENTS.length, seed: 1 }).factories[CLIENTS.indexOf("page")];
+  const windows = simulateFactories({ factories: CLIENTS.length, seed: 1 }).factories[CLIENTS.indexOf("page")];
   const rounds: number[] = [];
-  const exchange = await sealed(httpExchange(plant.url, { fetch: fetchAs(ORIGIN) }), membership);
-  const { parameters } = await takePart({ id: "page", config: plant.config, exchange, train, validation, test, onRound: (round: number) => rounds.push(round) });
+  const visit = async (change = (exchange: Exchange) => exchange, signal?: AbortSignal): Promise<{ parameters: Float32Array }> => {
+    const { train, validation, test } = windows;
+    const exchange = change(await sealed(httpExchange(plant.url, { fetch: fetchAs(ORIGIN) }), membership));
+    return takePart({ id: "page", config: plant.config, exchange, train, validation, test, onRound: (round: number) => rounds.push(round) }, signal);
+  };
+  for (const arrives of [false, true]) {
+    const tab = new AbortController();
+    await expect(visit((exchange) => closing(exchange, tab, arrives), tab.signal)).rejects.toThrow("the tab was closed");
+  }
+  const { parameters } = await visit();
 
   expect(await sha256(new Uint8Array(parameters.buffer, parameters.byteOffset, parameters.byteLength))).toBe(expected);
-  expect(rounds).toEqual([1, 2, 3]);
+  // What had arrived need not be made again, though it may be where the round was still open.
+  expect([[1, 1, 2, 3], [1, 1, 1, 2, 3]]).toContainEqual(rounds);
   expect(await command.done()).toBe(0);
   await orchestrator.kill("SIGINT");
 });
