@@ -80,5 +80,7 @@ test("beside millwright join, over HTTP and sealed, closed twice, it ends with t
 test("the command refuses a wildcard, and a list that nothing would ask by", async () => {
   const refusal = async (...options: string[]) => (await scene.attempt(["orchestrate", "config.json", "--state", "other", "--insecure", ...options])).text;
   expect(await refusal("--listen", "127.0.0.1:0", "--allow-origin", "*")).toBe(`millwright: --allow-origin expected origins of pages as https://plant.example, got "*"; name each page's origin, a wildcard is none\n`);
+  const aggregating = await scene.attempt(["aggregate", plant.url, "--id", "hall", "--listen", "127.0.0.1:0", "--insecure", "--allow-origin", "https://plant.example/page"]);
+  expect(aggregating).toEqual({ code: 2, text: `millwright: --allow-origin expected origins of pages as https://plant.example, got "https://plant.example/page"; write https://plant.example\n` });
   expect(await refusal("--nats", "nats://127.0.0.1:1", "--allow-origin", ORIGIN)).toContain("--allow-origin is for --listen");
 });
