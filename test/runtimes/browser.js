@@ -89,15 +89,27 @@ export async function servePage() {
   return { origin, open, close };
 }
 
+/** Those that are open; whoever is ended early takes them along. */
+const running = new Set();
+process.on("exit", () => {
+  for (const { pid } of running) process.kill(-pid, "SIGKILL");
+});
+
 /** A browser is many processes; it was started as a group of its own, and the group ends. */
 async function end(browser) {
+  running.delete(browser);
   if (browser.pid === undefined || browser.exitCode !== null || browser.signalCode !== null) return;
   const gone = once(browser, "exit");
   process.kill(-browser.pid, "SIGKILL");
   await gone;
 }
 
-const start = ([command, ...words], args, profile, env = {}) => spawn(command, [...words, ...args], { stdio: "ignore", detached: true, env: { ...process.env, HOME: profile, ...env } });
+const start = ([command, ...words], args, profile, env = {}) => {
+  const browser = spawn(command, [...words, ...args], { stdio: "ignore", detached: true, env: { ...process.env, HOME: profile, ...env } });
+  if (browser.pid !== undefined) running.add(browser);
+  browser.once("exit", () => running.delete(browser));
+  return browser;
+};
 
 /** How a browser is started by its command's words, on a profile that is new: nothing may be asked or fetched on the way to the page. */
 export const LAUNCH = {

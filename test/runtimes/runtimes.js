@@ -9,6 +9,9 @@ import { browser, emulated, HOME, packaged, webkit } from "./install.js";
 const PROGRAM = fileURLToPath(new URL("terminal.js", import.meta.url));
 /** For a hang, not for a slow machine. */
 const TIMEOUT_MS = 600_000;
+/** The same, for a client that joins a federation: that is seconds of work. */
+const JOIN_TIMEOUT_MS = 120_000;
+const timeoutOf = ({ invitation }) => (invitation ? JOIN_TIMEOUT_MS : TIMEOUT_MS);
 
 /** `origin` is a page's. @typedef {{ version: string, origin?: string, run(variant: object): Promise<{ hash: string, stepMs: number }> }} Ready */
 
@@ -30,11 +33,11 @@ function terminal(id, title, find, flags = []) {
   const prepare = async () => {
     const [command, ...words] = [await find()].flat();
     await mkdir(HOME, { recursive: true });
-    const execute = (...args) =>
-      promisify(execFile)(command, [...words, ...args], { timeout: TIMEOUT_MS, env: { ...process.env, HOME, DENO_DIR: HOME, NO_COLOR: "1" } });
+    const execute = (args, timeout = TIMEOUT_MS) =>
+      promisify(execFile)(command, [...words, ...args], { timeout, env: { ...process.env, HOME, DENO_DIR: HOME, NO_COLOR: "1" } });
     return {
-      version: versionIn((await execute("--version")).stdout),
-      run: async (variant) => JSON.parse((await execute(...flags, PROGRAM, JSON.stringify(variant))).stdout),
+      version: versionIn((await execute(["--version"])).stdout),
+      run: async (variant) => JSON.parse((await execute([...flags, PROGRAM, JSON.stringify(variant)], timeoutOf(variant))).stdout),
     };
   };
   return { id, title, prepare };
@@ -48,7 +51,7 @@ function page(id, title, find) {
     const { stdout } = await promisify(execFile)(command[0], [...command.slice(1), "--version"], { env: { ...process.env, HOME } });
     served ??= servePage();
     const { open, origin } = await served;
-    return { version: versionIn(stdout), origin, run: (variant) => open((profile, address) => LAUNCH[id](command, profile, address), variant, TIMEOUT_MS) };
+    return { version: versionIn(stdout), origin, run: (variant) => open((profile, address) => LAUNCH[id](command, profile, address), variant, timeoutOf(variant)) };
   };
   return { id, title, prepare };
 }
