@@ -28,9 +28,9 @@ export async function connectNats(url: string, options: ConnectionOptions = {}):
   if (!scheme) throw new RangeError(`address of the broker expected as in wss://host:443 or nats://host:4222, got ${JSON.stringify(url)}`);
   const lasting = { servers: url, maxReconnectAttempts: -1, reconnectTimeWait: 500, ...options };
   if (scheme.startsWith("ws")) {
-    if (typeof WebSocket === "undefined") throw new TypeError(`"WebSocket" expected, and Node has it from version 22 on; before, globalThis.WebSocket = (await import("ws")).WebSocket, or connect by nats://`);
+    if (typeof WebSocket === "undefined") throw new TypeError(`"WebSocket" expected, and Node has it from version 22 on; before, node --experimental-websocket, or connect by nats://`);
     return wsconnect(lasting);
   }
-  const { connect } = await import("@nats-io/transport-node");
+  const { connect } = await import("#tcp");
   return connect(lasting);
 }

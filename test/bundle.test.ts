@@ -104,3 +104,21 @@ test("ONNX in a module of its own becomes a chunk of its own", async () => {
   expect(atOnce(both).filter(schema)).toEqual([]);
   expect(gzipped(atOnce(both))).toBeLessThanOrEqual(BUNDLE_BYTES);
 });
+
+test("a bundle with the broker's exchange leaves the transport over TCP out, and says what to do instead", async () => {
+  const build = await rolldown({
+    input: "page",
+    platform: "browser",
+    plugins: [{
+      name: "page",
+      resolveId: (id) => (id === "page" ? "\0page" : null),
+      load: (id) => (id === "\0page" ? `export { connectNats, natsExchange } from ${JSON.stringify(path("nats.js"))};` : null),
+    }],
+    // The broker's package for objects names it, and uses it only where it is asked to.
+    external: ["node:crypto"],
+  });
+  const { output } = await build.generate({ format: "esm" });
+  const chunks = output.filter((file) => file.type === "chunk");
+  expect(chunks.flatMap(({ imports, dynamicImports }) => [...imports, ...dynamicImports]).filter((name) => /^node:|^@/.test(name))).toEqual(["node:crypto"]);
+  expect(chunks.some(({ code }) => code.includes("a page has no TCP"))).toBe(true);
+});

@@ -13,6 +13,7 @@ import { guard } from "../federation/guard.ts";
 import { checkClientId, maxFrameBytes } from "../federation/message.ts";
 import { layoutOf } from "../model/layout.ts";
 import { createLog } from "../node/log.ts";
+import { checkOrigins } from "../node/origin.ts";
 import { machine, watchRoster } from "../node/roster.ts";
 import { serveExchange } from "../node/server.ts";
 import { charterFrom, patientRetry, sealed, transportOf } from "./join.ts";
@@ -28,6 +29,8 @@ export interface AggregateOptions {
   readonly key?: string;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
+  /** Of pages that may call. */
+  readonly allowOrigin?: readonly string[];
   readonly ca?: string;
   readonly tlsFingerprint?: string;
   readonly nats?: string;
@@ -41,6 +44,7 @@ const INTERRUPTED = 130;
 export async function aggregate(url: string | undefined, options: AggregateOptions, io: Io): Promise<number> {
   const id = checkClientId(options.id);
   const address = addressOf(options.listen);
+  const origins = checkOrigins(options.allowOrigin ?? [], "--allow-origin");
   const certificate = certificateOf(options, io);
   const state = resolvePath(io.directory, options.state ?? `millwright-${id}`);
   mkdirSync(state, { recursive: true });
@@ -59,7 +63,7 @@ export async function aggregate(url: string | undefined, options: AggregateOptio
     const members = await membersOf(id, options, io);
     const aggregator = new Aggregator({ id, members, exchange, parameters, deadlineMs: 1000 * options.deadline, clock: systemClock, retry });
     const serving = await serveExchange({
-      handle: await guarded(aggregator, options, io, log), ...address, ...(certificate && { tls: certificate }),
+      handle: await guarded(aggregator, options, io, log), ...address, ...(certificate && { tls: certificate }), origins,
       limits: { bodyBytes: maxFrameBytes(parameters) + SEAL_BYTES }, log,
     });
     log("info", "aggregating", { federation: name, url: serving.url, members: members.length });

@@ -52,6 +52,7 @@ export function describeFederation(program: Command, io: Io, engine: Engine, { p
     .option("--key <FILE>", "the orchestrator's private key")
     .option("--tls-cert <FILE>", "certificate chain, PEM (millwright certificate makes one to begin with)")
     .option("--tls-key <FILE>", "its private key, PEM")
+    .option("--allow-origin <ORIGIN,ORIGIN,…>", "whose pages may call from a browser, as https://plant.example (default: none)", list)
     .option("--keep-rounds <N>", "rounds whose updates are kept for replay (default: all)", integer(0, 1_000_000))
     .option("--insecure", "without roster: whoever reaches the port takes part", false)
     .option("--exit", "end when the last round is evaluated", false)
@@ -92,6 +93,7 @@ export function describeFederation(program: Command, io: Io, engine: Engine, { p
     .option("--key <FILE>", "this aggregator's private key")
     .option("--tls-cert <FILE>", "certificate chain for gateways, PEM")
     .option("--tls-key <FILE>", "its private key, PEM")
+    .option("--allow-origin <ORIGIN,ORIGIN,…>", "whose pages may call from a browser, as https://plant.example (default: none)", list)
     .option("--ca <FILE>", "certificates to trust (PEM)")
     .option("--tls-fingerprint <HEX>", "the orchestrator's certificate, by its SHA-256")
     .option("--state <DIR>", "the newest roster (default: millwright-<id>)")
@@ -111,6 +113,7 @@ export function describeFederation(program: Command, io: Io, engine: Engine, { p
     .argument("<URL>", "the orchestrator's address, as https://host:8443")
     .option("--watch", "print it anew every second, until interrupted", false)
     .option("--ca <FILE>", "certificates to trust, as the orchestrator's own where it signed itself (PEM)")
+    .option("--tls-fingerprint <HEX>", "the one certificate to trust, by its SHA-256")
     .option("--json", "print JSON", false)
     .action((url: string, options: StatusOptions) => perform(status(url, options, io)));
 

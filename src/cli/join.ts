@@ -101,7 +101,7 @@ export function patientRetry(io: Io): Retry {
     clock: systemClock, random: Math.random, mostMs: 15_000, isFinal: (error) => error instanceof IdentityError,
     onWait: (error) => {
       const { message } = error as Error;
-      if (message !== said) io.stderr(`millwright: ${message}; asking again until it answers\n`);
+      if (message !== said) io.stderr(`millwright: ${message}${message.endsWith("?") ? " Asking" : "; asking"} again until it answers\n`);
       said = message;
     },
   };

@@ -25,6 +25,7 @@ import { initialParameters } from "../model/network.ts";
 import { nodeDisk } from "../node/disk.ts";
 import { createLog, type Log } from "../node/log.ts";
 import { Registry } from "../node/metrics.ts";
+import { checkOrigins } from "../node/origin.ts";
 import { machine, readSigner, watchRoster } from "../node/roster.ts";
 import { serveExchange } from "../node/server.ts";
 import { readCertificate, type Certificate } from "../node/tls.ts";
@@ -46,6 +47,8 @@ export interface OrchestrateOptions {
   readonly key?: string;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
+  /** Of pages that may call. */
+  readonly allowOrigin?: readonly string[];
   readonly insecure: boolean;
   /** End when every client has the last model, or a deadline after it. */
   readonly exit: boolean;
@@ -61,6 +64,8 @@ export async function orchestrate(configFile: string, options: OrchestrateOption
   const config = readConfig(configFile, io);
   if (options.listen === undefined && options.nats === undefined) throw new RangeError("expected --listen HOST:PORT, or --nats URL, or both");
   const address = options.listen === undefined ? undefined : addressOf(options.listen);
+  const origins = checkOrigins(options.allowOrigin ?? [], "--allow-origin");
+  if (origins.length > 0 && !address) throw new RangeError("--allow-origin is for --listen; a broker has a list of its own, allowed_origins");
   const certificate = certificateOf(options, io);
   const identity = await identityOf(options, io);
   const members = identity ? clientsOf(identity.roster()) : { clients: config.clients, aggregators: config.aggregators };
@@ -89,7 +94,7 @@ export async function orchestrate(configFile: string, options: OrchestrateOption
     watchers.results.read = () => running;
     writeWhole(join(state, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
     const handle = identity ? guarded(running, identity, watchers) : running.handle;
-    closing.push(...(await serve({ orchestrator: running, handle, standing, address, certificate, config }, watchers)));
+    closing.push(...(await serve({ orchestrator: running, handle, standing, address, certificate, origins, config }, watchers)));
     if (identity) closing.push(watchMembers(identity, running, log));
     log("info", "orchestrating", { federation: config.name, epoch: store.epoch, round: running.state.round, clients: members.clients.length });
     return await untilDone(running, options, ending.signal, log);
@@ -108,16 +113,17 @@ interface Service {
   readonly standing: Standing | undefined;
   readonly address: { readonly host: string; readonly port: number } | undefined;
   readonly certificate: Certificate | undefined;
+  readonly origins: readonly string[];
   readonly config: FederationConfig;
 }
 
 /** Over HTTP, over the broker, or both. Returns how to end it. */
-async function serve({ orchestrator, handle, standing, address, certificate, config }: Service, { presence, results, log, io }: Watchers): Promise<(() => Promise<void>)[]> {
+async function serve({ orchestrator, handle, standing, address, certificate, origins, config }: Service, { presence, results, log, io }: Watchers): Promise<(() => Promise<void>)[]> {
   const bodyBytes = maxFrameBytes(layoutOf(config.spec).length) + SEAL_BYTES;
   const closing: (() => Promise<void>)[] = [];
   if (address) {
     const serving = await serveExchange({
-      handle, ...address, ...(certificate && { tls: certificate }), limits: { bodyBytes },
+      handle, ...address, ...(certificate && { tls: certificate }), origins, limits: { bodyBytes },
       status: () => presence.status(orchestrator.state, io.nowMs()), metrics: metricsOf(orchestrator, presence, io), log,
     });
     closing.push(() => serving.close());

@@ -6,6 +6,7 @@ import { resolve as resolvePath } from "node:path";
 import { addressOf, readReply, type Fetch } from "../federation/http.ts";
 import { parseStatus, type ClientStatus, type Status } from "../federation/status.ts";
 import { nodeFetch } from "../node/fetch.ts";
+import { pinnedAgent } from "../node/tls.ts";
 import { readBytes } from "./folder.ts";
 import { bytes, count, duration } from "./format.ts";
 import type { Io } from "./program.ts";
@@ -17,6 +18,8 @@ export interface StatusOptions {
   readonly watch: boolean;
   /** A file with certificates to trust, PEM. */
   readonly ca?: string;
+  /** Of the one certificate to trust, its SHA-256. */
+  readonly tlsFingerprint?: string;
 }
 
 const REPLY_BYTES = 32_000_000;
@@ -25,9 +28,9 @@ const WATCH_MS = 1000;
 /** To the first place, and nothing below: what was there is written over without a flash. */
 const REDRAW = "\x1b[H\x1b[J";
 
-export async function status(url: string, { json, watch, ca }: StatusOptions, io: Io, everyMs = WATCH_MS): Promise<number> {
+export async function status(url: string, { json, watch, ca, tlsFingerprint }: StatusOptions, io: Io, everyMs = WATCH_MS): Promise<number> {
   const address = addressOf(url, "/status");
-  const fetch = nodeFetch(ca === undefined ? {} : { ca: Buffer.from(readBytes(resolvePath(io.directory, ca))) });
+  const fetch = nodeFetch(ca === undefined ? {} : { ca: Buffer.from(readBytes(resolvePath(io.directory, ca))) }, tlsFingerprint === undefined ? undefined : pinnedAgent(tlsFingerprint));
   const show = (status: Status) => (json ? `${JSON.stringify(status)}\n` : formatStatus(status));
   if (!watch) {
     io.stdout(show(await ask(address, fetch)));

@@ -3,7 +3,7 @@
  * Rosters and private keys in files, and what seal and guard need of this machine.
  */
 import { createHash } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import type { Digest } from "../federation/clock.ts";
 import { signerOf, verify, type Signer } from "../federation/identity.ts";
 import { decodeRoster, MAX_ROSTER_BYTES, newerOf, type Roster } from "../federation/roster.ts";
@@ -25,6 +25,7 @@ export const machine = {
  * @throws RangeError naming the file.
  */
 export async function readRoster(file: string, root?: string): Promise<Roster> {
+  if (!existsSync(file)) throw new RangeError(`${file}: no such roster; millwright roster init makes one`);
   if (statSync(file).size > MAX_ROSTER_BYTES) throw new RangeError(`${file}: expected at most ${MAX_ROSTER_BYTES} bytes`);
   return placed(file, () => decodeRoster(new Uint8Array(readFileSync(file)), { root, verify, digest: sha256 }));
 }

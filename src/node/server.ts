@@ -15,6 +15,7 @@ import { Bodies, BodyError, type Body } from "./bodies.ts";
 import { Connections, type Connection } from "./connections.ts";
 import type { Log } from "./log.ts";
 import { Registry } from "./metrics.ts";
+import { admit, checkOrigins } from "./origin.ts";
 
 export interface ServerLimits {
   /** Bytes of a request: what maxFrameBytes says, and what is put around a frame. */
@@ -47,7 +48,7 @@ export interface ServeOptions {
   readonly limits: ServerLimits;
   /** A request that `handle` has not answered after this long is answered "nothing yet". Default: 25 s. */
   readonly pollMs?: number;
-  /** Origins whose pages may call, as "https://plant.example"; none unless given. */
+  /** Origins whose pages may call, as "https://plant.example"; none unless given, and no wildcard. */
   readonly origins?: readonly string[];
   /** What /status shows, as JSON. Absent: there is no such route here. */
   readonly status?: () => unknown;
@@ -116,6 +117,7 @@ class ExchangeServer {
   readonly #options: ServeOptions;
   readonly #limits: Required<ServerLimits>;
   readonly #pollMs: number;
+  readonly #origins: readonly string[];
   readonly #server: Server;
   readonly #routes: ReadonlyMap<string, Route>;
   readonly #connections: Connections;
@@ -131,6 +133,7 @@ class ExchangeServer {
     this.#options = options;
     this.#limits = { ...DEFAULTS, ...options.limits };
     this.#pollMs = options.pollMs ?? 25_000;
+    this.#origins = checkOrigins(options.origins ?? [], '"origins"');
     for (const [name, value] of Object.entries({ pollMs: this.#pollMs, ...this.#limits })) {
       if (!Number.isInteger(value) || value < 1) throw new RangeError(`"${name}" expected integer >= 1, got ${value}`);
     }
@@ -205,8 +208,9 @@ class ExchangeServer {
     response.setHeader("cache-control", "no-store");
     if (this.#closed) return this.#refuse(visit, 503);
     if (!route) return this.#refuse(visit, 404);
-    if (!this.#admit(request, response, route)) return this.#refuse(visit, 403);
-    if (request.method === "OPTIONS" && request.headers.origin !== undefined) return this.#send(visit, 204);
+    const { origin } = request.headers; // others than pages tell none
+    if (origin !== undefined && !admit(origin, this.#origins, route.methods, response)) return this.#refuse(visit, 403);
+    if (request.method === "OPTIONS" && origin !== undefined) return this.#send(visit, 204);
     if (!route.methods.includes(request.method!)) return this.#refuse(visit, 405, { allow: route.methods.join(", ") });
     try {
       await route.answer(visit);
@@ -215,18 +219,6 @@ class ExchangeServer {
       if (!response.headersSent) await this.#refuse(visit, 500);
       else response.destroy();
     }
-  }
-
-  /** Whether a page may ask; others than pages tell no origin. */
-  #admit({ headers: { origin } }: IncomingMessage, response: ServerResponse, { methods }: Route): boolean {
-    if (origin === undefined) return true;
-    if (!this.#options.origins?.includes(origin)) return false;
-    response.setHeader("vary", "origin");
-    response.setHeader("access-control-allow-origin", origin);
-    response.setHeader("access-control-allow-methods", methods.join(", "));
-    response.setHeader("access-control-allow-headers", "content-type");
-    response.setHeader("access-control-max-age", "7200");
-    return true;
   }
 
   async #exchange(visit: Visit): Promise<void> {

@@ -104,7 +104,7 @@ export function configOf(name: string, { task, subset, seed, rounds, localEpochs
   return {
     name, task, subset, seed, rounds, localEpochs, batch, build,
     clients, aggregators: [],
-    policy: { cohort: null, closeAt: null, minClients: Math.max(1, Math.min(2, clients.length)), deadlineS: 3600, maxStaleness: 0, maxSamples: 2 ** 20, overweight: "refuse" },
+    policy: { cohort: null, closeAt: null, minClients: clients.length === 1 ? 1 : 2, deadlineS: 3600, maxStaleness: 0, maxSamples: 2 ** 20, overweight: "refuse" },
     data: { settings, regimes, channels: channels.map(({ name, unit }) => ({ name, unit })), rateHz, origin },
     spec,
   };

@@ -20,6 +20,7 @@ describe("a federation of real processes", () => {
   let plant: Plant;
   let expected: string;
   let first: Running;
+  const status: { code: number; text: string }[] = [];
 
   beforeAll(async () => {
     plant = await Plant.open(scene, { clients: CLIENTS, rounds: ROUNDS, tls: true });
@@ -39,6 +40,8 @@ describe("a federation of real processes", () => {
     const clients = new Map(CLIENTS.map((id) => [id, plant.join(id)]));
     const undisturbedRun = undisturbed(plant.config);
     await orchestrator.line((line: string) => line.includes('"closed"'));
+    const pin = plant.fingerprintOfCertificate;
+    for (const each of [pin, pin.replace(/^../, (digits) => (digits === "00" ? "01" : "00"))]) status.push(await scene.attempt(["status", plant.url, "--tls-fingerprint", each]));
     for (let kill = 0; kill < KILLS; kill++) {
       await somewhere(orchestrator, 1 + scene.random.integer(9), scene.random);
       await orchestrator.kill();
@@ -59,6 +62,12 @@ describe("a federation of real processes", () => {
     expect(logged).toContainEqual(expect.objectContaining({ client: "mallory", reason: "unknown" }));
     expect(logged).toContainEqual(expect.objectContaining({ client: "a", reason: "signature" }));
     expect(logged).toContainEqual(expect.objectContaining({ client: "gone", reason: "revoked" }));
+  });
+
+  test("shows its status to who knows the certificate by its fingerprint", async () => {
+    expect(status.map(({ code }) => code)).toEqual([0, 2]);
+    expect(status[0].text).toMatch(/^trial  round \d\/8  /);
+    expect(status[1].text).toContain("fingerprint");
   });
 
   test("goes on after kill -9 of orchestrator and clients to the model of one process that nothing disturbs", async () => {

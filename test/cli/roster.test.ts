@@ -128,7 +128,7 @@ describe("millwright roster", () => {
     for (const day of ["2031-02-29", "2031-1-1", "tomorrow", "2031-01-01T00:00:00", "2031-01-01T00:00:00.5Z", "99999-01-01"]) await refused(`roster add b --dir f --not-after ${day}`, /--not-after expected a day such as 2030-12-31/);
     await refused("roster revoke b --dir f", /"b" is not in the roster/);
     await refused("roster revoke gone --dir f", /"gone" is revoked already/);
-    await refused("roster show --dir nowhere", /ENOENT/);
+    await refused("roster show --dir nowhere", /nowhere\/roster\.json: no such roster; millwright roster init makes one/);
     await refused("roster key f/a.key", /a\.key: exists; a key is never overwritten/);
     expect(snapshot()).toEqual(before);
   });

@@ -518,6 +518,9 @@ describe("routes", () => {
     expect(await ask("POST", "https://plant.example")).toEqual([200, "https://plant.example", "POST", "origin"]);
     expect(await ask("OPTIONS", "https://elsewhere.example")).toEqual([403, null, null, null]);
     expect(await ask("POST", "https://elsewhere.example")).toEqual([403, null, null, null]);
+    await expect(serve(echo, { origins: ["*"] })).rejects.toThrow(`"origins" expected origins of pages as https://plant.example, got "*"; name each page's origin, a wildcard is none`);
+    await expect(serve(echo, { origins: ["https://plant.example/"] })).rejects.toThrow("write https://plant.example");
+    for (const origin of ["null", "plant.example", "https://Plant.example", "https://plant.example:443", "file:///page.html"]) await expect(serve(echo, { origins: [origin] })).rejects.toThrow(RangeError);
     const off = await serve(echo);
     expect((await nodeFetch()(`${off.url}/status`, { method: "GET", headers: { origin: "https://plant.example" } })).status).toBe(403);
   });

@@ -12,7 +12,8 @@ const COMMAND = process.env.NATS_SERVER ?? "nats-server";
 export async function startBroker(scene) {
   if (spawnSync(COMMAND, ["--version"]).status !== 0) return "there is no nats-server on the path";
   const port = await freePort();
-  scene.write("nats.conf", `listen: "127.0.0.1:${port}"\njetstream { store_dir: ${JSON.stringify(scene.path("store"))}, max_memory_store: 64MB, max_file_store: 1GB }\n`);
+  const websocketPort = await freePort();
+  scene.write("nats.conf", `listen: "127.0.0.1:${port}"\njetstream { store_dir: ${JSON.stringify(scene.path("store"))}, max_memory_store: 64MB, max_file_store: 1GB }\nwebsocket { listen: "127.0.0.1:${websocketPort}", no_tls: true }\n`);
   let running;
   const run = async () => {
     running = scene.command(COMMAND, ["-c", scene.path("nats.conf")]);
@@ -22,7 +23,7 @@ export async function startBroker(scene) {
     }
   };
   await run();
-  return { url: `nats://127.0.0.1:${port}`, run, kill: () => running.kill(), deleteStore: () => rmSync(scene.path("store"), { recursive: true, force: true }) };
+  return { url: `nats://127.0.0.1:${port}`, websocketUrl: `ws://127.0.0.1:${websocketPort}`, run, kill: () => running.kill(), deleteStore: () => rmSync(scene.path("store"), { recursive: true, force: true }) };
 }
 
 function answers(port) {

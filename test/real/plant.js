@@ -71,12 +71,12 @@ export class Plant {
     return this.#pin;
   }
 
-  /** Resolves when it listens, or has ended. @param {{ env?: Record<string, string>, exit?: boolean, state?: string, config?: string }} [options] */
-  async orchestrate({ env, exit = false, state = "state", config = "config.json" } = {}) {
+  /** Resolves when it listens, or has ended. @param {{ env?: Record<string, string>, exit?: boolean, state?: string, config?: string, allowOrigin?: string }} [options] */
+  async orchestrate({ env, exit = false, state = "state", config = "config.json", allowOrigin } = {}) {
     const identity = this.#insecure ? ["--insecure"] : ["--roster", "keys/roster.json", "--key", "keys/orchestrator.key"];
     const tls = this.#tls ? ["--tls-cert", "tls.pem", "--tls-key", "tls.key"] : [];
     const place = this.broker ? ["--nats", this.broker] : ["--listen", `127.0.0.1:${this.port}`];
-    const orchestrator = this.#scene.millwright(["orchestrate", config, ...place, "--state", state, ...identity, ...tls, ...(exit ? ["--exit"] : [])], env);
+    const orchestrator = this.#scene.millwright(["orchestrate", config, ...place, "--state", state, ...identity, ...tls, ...(exit ? ["--exit"] : []), ...(allowOrigin ? ["--allow-origin", allowOrigin] : [])], env);
     await Promise.race([orchestrator.line((line) => line.includes('"orchestrating"')), orchestrator.exited]);
     return orchestrator;
   }

@@ -134,17 +134,17 @@ async function moveTime(scene, moves) {
   return { moves, ...short(await checkFederation(scene, plant, plant.acks())) };
 }
 
-/** Messages are lost, late, repeated and damaged. */
-async function disturb(scene, rounds, { proxy, ...options }) {
+/** Messages are lost, late, repeated and damaged. With `joined`, the clients are those of the command, a process each, which send less often: more of it is damaged. */
+async function disturb(scene, rounds, { proxy, joined = false, ...options }) {
   const plant = await Plant.open(scene, { clients: FOUR, rounds, ...options });
   const between = await proxy({ port: plant.port, random: scene.random });
   scene.onClose(between.close);
   const orchestrator = await plant.orchestrate();
   const url = new URL(plant.url);
   url.port = between.port;
-  const clients = plant.small(FOUR, { url: url.origin });
-  await finish([clients], orchestrator);
-  return { ...between.counts, ...short(await checkFederation(scene, plant, plant.acks())) };
+  const clients = joined ? FOUR.map((id) => plant.join(id, { url: url.origin })) : [plant.small(FOUR, { url: url.origin })];
+  await finish(clients, orchestrator);
+  return { ...between.counts, ...(await checkRun(scene, plant, joined)) };
 }
 
 /** Mutated frames and envelopes: nothing but refusals, and nothing left behind. */
@@ -191,6 +191,7 @@ export const sections = {
   proxy: ({ kills }) => [
     ["lossy, signed", (scene) => disturb(scene, kills, { proxy: messageProxy })],
     ["lossy, unsigned", (scene) => disturb(scene, kills, { proxy: messageProxy, secure: false })],
+    ["lossy, join", (scene) => disturb(scene, Math.max(3, Math.ceil(kills / 10)), { proxy: (line) => messageProxy({ ...line, corrupt: 0.03 }), joined: true })],
     ["lossy below TLS", (scene) => disturb(scene, Math.ceil(kills / 5), { proxy: wireProxy, tls: true })],
   ],
   fuzz: ({ frames, seed }) => [["mutated frames", async () => mutated(frames, seed)]],

@@ -10,9 +10,10 @@ import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "vite";
+import { extractExample } from "./example.js";
 
 const HEADERS = {
-  "content-security-policy": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; img-src 'self'; report-uri /violation",
+  "content-security-policy": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self' http://127.0.0.1:* ws://127.0.0.1:*; img-src 'self'; report-uri /violation",
   // Without these two a page has no memory that threads share.
   "cross-origin-opener-policy": "same-origin",
   "cross-origin-embedder-policy": "require-corp",
@@ -20,12 +21,17 @@ const HEADERS = {
 };
 const TYPES = { ".html": "text/html", ".js": "text/javascript" };
 
+/** The package by its own name, as from outside. */
+const built = (name, file) => ({ find: new RegExp(`^${name}$`), replacement: fileURLToPath(new URL(`../../build/${file}.js`, import.meta.url)) });
+
 /** @returns the page's files by their path on the server */
 async function bundle() {
+  extractExample();
   const { output } = await build({
     root: fileURLToPath(new URL("page", import.meta.url)),
     configFile: false,
-    logLevel: "warn",
+    logLevel: "error", // a broker's package names a module of Node that no page reaches
+    resolve: { alias: [built("millwright", "index"), built("millwright/identity", "identity")] },
     worker: { format: "es" },
     build: { write: false, target: "es2022" },
   });
@@ -80,20 +86,32 @@ export async function servePage() {
     server.close();
     server.closeAllConnections();
   };
-  return { open, close };
+  return { origin, open, close };
 }
+
+/** Those that are open; whoever is ended early takes them along. */
+const running = new Set();
+process.on("exit", () => {
+  for (const { pid } of running) process.kill(-pid, "SIGKILL");
+});
 
 /** A browser is many processes; it was started as a group of its own, and the group ends. */
 async function end(browser) {
+  running.delete(browser);
   if (browser.pid === undefined || browser.exitCode !== null || browser.signalCode !== null) return;
   const gone = once(browser, "exit");
   process.kill(-browser.pid, "SIGKILL");
   await gone;
 }
 
-const start = (command, args, profile) => spawn(command, args, { stdio: "ignore", detached: true, env: { ...process.env, HOME: profile } });
+const start = ([command, ...words], args, profile, env = {}) => {
+  const browser = spawn(command, [...words, ...args], { stdio: "ignore", detached: true, env: { ...process.env, HOME: profile, ...env } });
+  if (browser.pid !== undefined) running.add(browser);
+  browser.once("exit", () => running.delete(browser));
+  return browser;
+};
 
-/** How a browser is started, on a profile that is new: nothing may be asked or fetched on the way to the page. */
+/** How a browser is started by its command's words, on a profile that is new: nothing may be asked or fetched on the way to the page. */
 export const LAUNCH = {
   async chromium(command, profile, address) {
     const quiet = ["--no-first-run", "--disable-background-networking", "--disable-component-update"];
@@ -103,6 +121,10 @@ export const LAUNCH = {
   async firefox(command, profile, address) {
     await writeFile(join(profile, "user.js"), NO_FIRST_START.map((name) => `user_pref("${name}", false);\n`).join(""));
     return start(command, ["--headless", "--no-remote", "--profile", profile, address], profile);
+  },
+  /** Shared memory and relaxed SIMD have to be asked for. */
+  async webkit(command, profile, address) {
+    return start(command, [address], profile, { JSC_useSharedArrayBuffer: "1", JSC_useWasmRelaxedSIMD: "1" });
   },
 };
 const NO_FIRST_START = [

@@ -71,14 +71,30 @@ export async function packaged(path) {
  * @param names under which it may be there already, the Debian package first
  */
 export async function browser(...names) {
-  const found = await onPath(...names);
-  if (found) return found;
-  const remedy = `apt-get install ${names[0]}`;
+  return (await onPath(...names)) ?? (await systemPackages([names[0]], () => onPath(...names)));
+}
+
+/**
+ * WebKitGTK's small browser, which is not on the path. It has no mode without a window, so it gets a screen in memory.
+ * @returns the command's words
+ */
+export async function webkit() {
+  const find = async () => {
+    const libraries = (await readdir("/usr/lib").catch(() => [])).map((name) => `/usr/lib/${name}/webkit2gtk-4.1/MiniBrowser`);
+    for (const path of libraries) if ((await access(path, constants.X_OK).then(() => true, () => false)) && (await onPath("xvfb-run"))) return ["xvfb-run", "--auto-servernum", path];
+    return undefined;
+  };
+  return (await find()) ?? (await systemPackages(["webkit2gtk-driver", "xvfb", "xauth"], find));
+}
+
+/** Debian's packages become part of the system, and what was missing is found. */
+async function systemPackages(names, find) {
+  const remedy = `apt-get install ${names.join(" ")}`;
   if (!(await onPath("apt-get")) || process.getuid() !== 0) throw new Error(`not found; ${remedy}`);
   const apt = (...args) => run("apt-get", ["-qq", "-o", "DPkg::Lock::Timeout=300", ...args], { env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" } });
   await once("lists", () => apt("update").catch(() => {})); // a source of this machine may be out of reach; the install will tell
-  await apt("install", "-y", "--no-install-recommends", names[0]);
-  return (await onPath(...names)) ?? Promise.reject(new Error(`not found after ${remedy}`));
+  await apt("install", "-y", "--no-install-recommends", ...names);
+  return (await find()) ?? Promise.reject(new Error(`not found after ${remedy}`));
 }
 
 /** What an ARM64 program needs of a system. */

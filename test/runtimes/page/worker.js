@@ -1,6 +1,7 @@
-/** The program in a web worker. */
+/** The program in a web worker, or a client that joins a federation. */
+import { join } from "../guest.js";
 import { run } from "./run.js";
 
 addEventListener("message", async ({ data: variant }) => {
-  postMessage(await run(variant).catch((error) => ({ error: String(error) })));
+  postMessage(await (variant.invitation ? join(variant.invitation) : run(variant)).catch((error) => ({ error: String(error) })));
 });
