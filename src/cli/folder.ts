@@ -35,13 +35,16 @@ export interface KeptRounds {
 const checkpointName = (round: number) => `checkpoint-${round}.safetensors`;
 const isCheckpoint = (name: string) => /^checkpoint-\d+\.safetensors$/.test(name);
 
+/** What an orchestrator's folder has. */
+const JOURNAL = "journal";
+
 /** What a folder holds, looked at without changing it. */
 export function readFolder(path: string): FolderState<KeptRounds> {
   const names = listFolder(path).filter((name) => !name.endsWith(".part"));
   if (names.length === 0) return { kind: "free" };
   if (names.includes("summary.json")) return { kind: "finished" };
-  const study = names.find((name) => name === "scores.jsonl");
-  if (study || !names.includes("config.json")) return { kind: "foreign", found: study ?? names[0] };
+  const other = names.find((name) => name === "scores.jsonl" || name === JOURNAL);
+  if (other || !names.includes("config.json")) return { kind: "foreign", found: other ?? names[0] };
   const config = readJson(join(path, "config.json"));
   // A round that was being written has no newline yet, or no line at all.
   const lines = names.includes("rounds.jsonl") ? readFileSync(join(path, "rounds.jsonl"), "utf8").split("\n").slice(0, -1) : [];
@@ -65,6 +68,7 @@ export function studyIn(path: string): string | undefined {
 export function readRun(path: string, ofStudy: string): { config: Json; model: Uint8Array } {
   const study = studyIn(path);
   if (study !== undefined) throw new RangeError(`${path}: holds the study ${study}, not one run; ${ofStudy}`);
+  if (listFolder(path).includes(JOURNAL)) throw new RangeError(`${path}: holds what an orchestrator knows, not one run; at the end its model is there, as model.safetensors and model.onnx`);
   const state = readFolder(path);
   if (state.kind === "interrupted") throw new RangeError(`${path}: the run is not finished; resume it with: millwright train … --out ${path}`);
   if (state.kind !== "finished") throw new RangeError(`${path}: expected the folder of a run, with config.json, model.safetensors and summary.json`);

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { checkWritable, differences, formatJson, readFolder, RunFolder, writeWhole, type Json } from "../../src/cli/folder.ts";
+import { checkWritable, differences, formatJson, readFolder, readRun, RunFolder, writeWhole, type Json } from "../../src/cli/folder.ts";
 import { record } from "./fake.ts";
 
 let root: string;
@@ -86,6 +86,14 @@ test("a finished run keeps no checkpoint, and is finished only with its summary"
 test("a folder with other files is foreign", () => {
   writeFileSync(join(root, "thesis.tex"), "");
   expect(readFolder(root)).toEqual({ kind: "foreign", found: "thesis.tex" });
+
+test("an orchestrator's folder is told from a run's", () => {
+  mkdirSync(join(root, "journal"));
+  writeFileSync(join(root, "config.json"), "{}");
+  writeFileSync(join(root, "rounds.jsonl"), `{"round":1}\n`);
+  expect(readFolder(root)).toEqual({ kind: "foreign", found: "journal" });
+  expect(() => readRun(root, "")).toThrow(/holds what an orchestrator knows, not one run; at the end its model is there, as model\.safetensors and model\.onnx/);
+});
 });
 
 test("a file is replaced as a whole or stays as it was", () => {
