@@ -31,6 +31,7 @@ export interface AggregateOptions {
   readonly ca?: string;
   readonly tlsFingerprint?: string;
   readonly nats?: string;
+  readonly natsCredentials?: string;
   readonly name?: string;
   readonly insecure: boolean;
   readonly state?: string;
