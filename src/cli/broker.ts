@@ -26,7 +26,7 @@ async function loadNats() {
   try {
     return await import("../nats.ts");
   } catch (error) {
-    throw new RangeError(`--nats needs packages that are not installed: npm install @nats-io/nats-core @nats-io/jetstream @nats-io/kv @nats-io/obj @nats-io/transport-node (${(error as Error).message})`);
+    throw new RangeError(`--nats needs packages that are not installed: npm install @nats-io/nats-core @nats-io/jetstream @nats-io/kv @nats-io/transport-node (${(error as Error).message})`);
   }
 }
 
