@@ -74,7 +74,7 @@ const GIVE_WAY_MS = 1_000;
 /** Bodies in memory at a time, for each place: those that have given way, and those that wait for the journal. */
 const IN_MEMORY = 3;
 /** A request that takes so long, in ms, waits for other clients, who must not wait for its place. */
-const HOLD_MS = 4_000;
+const HOLD_MS = 10_000;
 /** How long to try to put the body of an answer, in ms; the client asks for it until then. */
 const PATIENCE_MS = 30_000;
 
