@@ -14,6 +14,7 @@ import { Gate } from "./gate.ts";
 import { ASKS, compose, parse, type Announcement, type Answer } from "./message.ts";
 import { Objects } from "./objects.ts";
 import { inlineBytes, prepare, readParcel, type Parcel } from "./parcel.ts";
+import { Reception } from "./reception.ts";
 import { Shelf } from "./shelf.ts";
 import { askSubject, nameOf, streamName, type Place } from "./subject.ts";
 import { labelWindow, readWindow, Transfer, type Window } from "./transfer.ts";
@@ -69,12 +70,6 @@ interface Outcome {
 
 /** Tickets at a time, and bytes of answers that nobody has confirmed; the oldest are forgotten first. */
 const MAX_TICKETS = 16_384, MAX_KEPT_BYTES = 64 * 2 ** 20;
-/** A body that takes so long, in ms, waits for its line, and gives way to another. */
-const GIVE_WAY_MS = 1_000;
-/** Bodies in memory at a time, for each place: those that have given way, and those that wait for the journal. */
-const IN_MEMORY = 3;
-/** A request that takes so long, in ms, waits for other clients, who must not wait for its place. */
-const HOLD_MS = 10_000;
 /** How long to try to put the body of an answer, in ms; the client asks for it until then. */
 const PATIENCE_MS = 30_000;
 
@@ -95,8 +90,7 @@ class Server implements NatsServer {
   readonly #clock: Clock;
   readonly #objects: Objects;
   readonly #shelf: Shelf;
-  readonly #gate: Gate;
-  readonly #receiving: Gate;
+  readonly #reception: Reception;
   /** As many replies are hashed at a time: that copies them. */
   readonly #packing: Gate;
   /** In order of arrival. */
@@ -112,8 +106,7 @@ class Server implements NatsServer {
     this.#handle = handle;
     this.#options = options;
     this.#clock = clock;
-    this.#gate = new Gate(concurrency);
-    this.#receiving = new Gate(IN_MEMORY * concurrency);
+    this.#reception = new Reception(clock, concurrency);
     this.#packing = new Gate(concurrency);
     this.#objects = new Objects(connection, { bucket: streamName(task), clock, domain, keepMs, replicas, patienceMs: PATIENCE_MS });
     this.#shelf = new Shelf(this.#objects, clock);
@@ -221,19 +214,16 @@ class Server implements NatsServer {
     }
   }
 
-  /** The whole frame, when its client sends what is between the ends. @param leaving gets how to leave the gates */
+  /** The whole frame, when its client sends what is between the ends. */
   async #receive(ticket: Ticket, ends: Uint8Array, bytes: number, leaving: (() => void)[]): Promise<Uint8Array | undefined> {
-    const received = await this.#receiving.enter();
-    leaving.push(received);
-    const active = await this.#gate.enter();
-    leaving.push(active, this.#clock.after(GIVE_WAY_MS, active));
-    if (ticket.state === "done" || this.#closing.signal.aborted) return undefined;
-    const { frame, middle } = prepare(ends, bytes);
-    ticket.transfer = new Transfer(middle, this.#clock, (window) => this.#ask(ticket, window));
-    const whole = await ticket.transfer.received;
+    let frame: Uint8Array | undefined;
+    const whole = await this.#reception.receive(ticket.client, () => {
+      if (ticket.state === "done" || this.#closing.signal.aborted) return undefined;
+      const prepared = prepare(ends, bytes);
+      frame = prepared.frame;
+      return (ticket.transfer = new Transfer(prepared.middle, this.#clock, (window) => this.#ask(ticket, window)));
+    }, leaving);
     ticket.transfer = undefined;
-    active();
-    leaving.push(this.#clock.after(HOLD_MS, received));
     return whole ? frame : undefined;
   }
 
