@@ -147,6 +147,7 @@ export async function federation({ clients = 1000, rounds = 2, ways = ["HTTP", "
         const result = await load({ clients, rounds, spreadMs, sealed, overNats: way === "NATS" });
         const work = `${way}${sealed ? ", signed" : ""}, ${spreadMs === 0 ? "all at once" : `updates over ${spreadMs / 1000} s`}`;
         all.push(row(work, result, { seconds: 60, peak: 512 * MiB, ...(spreadMs > 0 && { p99: 1000 }) }));
+        console.error(all.at(-1).join("  ")); // each takes minutes
       }
     }
   }
