@@ -2,7 +2,7 @@
  * Many clients in one process, for bench/federation.js: they pull, wait as if they trained, and send an update that was
  * made beforehand. Nothing is trained and no model is looked at, so that what is measured is the orchestrator.
  *
- *     node bench/load.js '{"url":…,"task":…,"fingerprint":…,"parameters":…,"ids":[…],"rounds":3,"spreadMs":0}'
+ *     node bench/load.js '{"url":… or "broker":…,"task":…,"fingerprint":…,"parameters":…,"ids":[…],"rounds":3,"spreadMs":0}'
  *
  * Prints a line for each round: { round, beganMs, firstMs, acknowledgedMs: [sorted], endedMs }, on the machine's monotonic clock.
  */
@@ -12,11 +12,12 @@ import { Unanswered } from "../build/federation/exchange.js";
 import { encode } from "../build/federation/message.js";
 import { seal } from "../build/federation/seal.js";
 import { random } from "../build/kernels/random.js";
+import { connectNats, natsExchange } from "../build/nats.js";
 import { machine, readRoster, readSigner } from "../build/node/roster.js";
 
-const { url, task, fingerprint, parameters, ids, rounds, spreadMs, keys, seed = 1 } = JSON.parse(process.argv[2]);
+const { url, broker, task, fingerprint, parameters, ids, rounds, spreadMs, keys, seed = 1 } = JSON.parse(process.argv[2]);
 const agent = new Agent({ keepAlive: true, maxSockets: Infinity });
-const address = new URL("/v1/exchange", url);
+const address = url && new URL("/v1/exchange", url);
 /** Of a small change of every parameter. */
 const numbers = Int32Array.from({ length: parameters }, (_, p) => ((p * 2654435761) % 65536) - 32768);
 const nowMs = () => Number(process.hrtime.bigint() / 1000n) / 1000;
@@ -48,7 +49,15 @@ function post(frame, whole) {
 }
 
 const roster = keys && (await readRoster(join(keys, "roster.json")));
-const exchangeOf = async (id) => (keys ? seal((frame) => post(frame, true), { ...machine, roster, signer: await readSigner(join(keys, `${id}.key`), id) }) : post);
+const connections = [];
+/** At a broker each client has its own connection, as in its own plant. */
+async function transportOf(id) {
+  if (!broker) return (frame) => post(frame, keys !== undefined);
+  const connection = await connectNats(broker, { name: id, timeout: 60_000 });
+  connections.push(connection);
+  return natsExchange(connection, { task, client: id });
+}
+const exchangeOf = async (id) => (keys ? seal(await transportOf(id), { ...machine, roster, signer: await readSigner(join(keys, `${id}.key`), id) }) : transportOf(id));
 
 async function answered(exchange, frame) {
   for (;;) {
@@ -71,8 +80,7 @@ let lastFailure = "";
 const figures = new Map();
 const of = (round) => figures.get(round) ?? figures.set(round, { beganMs: Infinity, pulledMs: 0, times: [], endedMs: 0 }).get(round);
 
-async function client(id, chance) {
-  const exchange = await exchangeOf(id);
+async function client(id, exchange, chance) {
   const named = { task, fingerprint, client: id };
   const pull = encode({ kind: "pull", ...named });
   for (let done = 0; done < rounds; done++) {
@@ -93,7 +101,11 @@ async function client(id, chance) {
 }
 
 const chance = random(seed, "load", ids[0]);
-await Promise.all(ids.map((id) => client(id, chance)));
+// Everybody is connected before the first one asks: plants do not join in the same second.
+const exchanges = [];
+for (const id of ids) exchanges.push(await exchangeOf(id));
+await Promise.all(ids.map((id, index) => client(id, exchanges[index], chance)));
 for (const [round, { times, ...figure }] of figures) console.log(JSON.stringify({ round, ...figure, times: times.sort((a, b) => a - b).map((ms) => Math.round(10 * ms) / 10) }));
 console.log(JSON.stringify({ failures, lastFailure, cpuS: process.cpuUsage().user / 1e6 + process.cpuUsage().system / 1e6, rssMiB: process.memoryUsage.rss() / 2 ** 20 }));
 agent.destroy();
+await Promise.all(connections.map((connection) => connection.close()));

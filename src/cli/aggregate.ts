@@ -34,6 +34,7 @@ export interface AggregateOptions {
   readonly ca?: string;
   readonly tlsFingerprint?: string;
   readonly nats?: string;
+  readonly natsCredentials?: string;
   readonly name?: string;
   readonly insecure: boolean;
   readonly state?: string;

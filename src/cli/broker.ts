@@ -4,7 +4,7 @@
  *
  *     lease ─ held ─► folder's journal, or the broker's copy where the folder is empty or behind ─► mirrored store
  */
-import { renameSync } from "node:fs";
+import { readFileSync, renameSync } from "node:fs";
 import { hostname } from "node:os";
 import type { NatsConnection } from "@nats-io/nats-core";
 import type { Exchange } from "../federation/exchange.ts";
@@ -17,7 +17,7 @@ import type { NatsServer } from "../nats.ts";
 export interface Standing {
   readonly connection: NatsConnection;
   readonly opened: Opened;
-  serve(handle: (frame: Uint8Array, signal: AbortSignal | undefined, client: string) => Promise<Uint8Array>, maxBytes: number): Promise<NatsServer>;
+  serve(handle: (frame: Uint8Array, signal: AbortSignal | undefined, client: string) => Promise<Uint8Array | readonly Uint8Array[]>, maxBytes: number): Promise<NatsServer>;
   close(): Promise<void>;
 }
 
@@ -26,16 +26,40 @@ async function loadNats() {
   try {
     return await import("../nats.ts");
   } catch (error) {
-    throw new RangeError(`--nats needs packages that are not installed: npm install @nats-io/nats-core @nats-io/jetstream @nats-io/kv @nats-io/obj @nats-io/transport-node (${(error as Error).message})`);
+    throw new RangeError(`--nats needs packages that are not installed: npm install @nats-io/nats-core @nats-io/jetstream @nats-io/kv @nats-io/transport-node (${(error as Error).message})`);
+  }
+}
+
+/** A broker, and who one is there. */
+export interface Access {
+  readonly url: string;
+  /** File with what the broker wants to see: see credentials. */
+  readonly credentials?: string;
+  /** Of this client or orchestrator: its inboxes begin with it. */
+  readonly id: string;
+}
+
+/** @param kind for people who look at the broker's connections */
+async function connect({ url, credentials: file, id }: Access, kind: string): Promise<{ nats: Awaited<ReturnType<typeof loadNats>>; connection: NatsConnection }> {
+  const nats = await loadNats();
+  const authenticator = file === undefined ? undefined : within(file, () => nats.credentials(readFileSync(file, "utf8")));
+  const options = { name: `millwright ${kind}`, inboxPrefix: nats.inboxPrefix(id), ...(authenticator && { authenticator }) };
+  return { nats, connection: await nats.connectNats(url, options) };
+}
+
+function within<T>(file: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new RangeError(`${file}: ${(error as Error).message}`, { cause: error });
   }
 }
 
 /** Wait for the lease, then open the journal; resolves when this is the orchestrator. @throws FencedError, DamageError, LostCopyError */
-export async function standAtBroker(url: string, task: string, journal: string, options: StoreOptions, { log, onLost, signal }: { log: Log; onLost: (reason: Error) => void; signal: AbortSignal }): Promise<Standing> {
-  const nats = await loadNats();
-  const connection = await nats.connectNats(url, { name: `millwright orchestrator ${hostname()}` });
+export async function standAtBroker(access: Access, task: string, journal: string, options: StoreOptions, { log, onLost, signal }: { log: Log; onLost: (reason: Error) => void; signal: AbortSignal }): Promise<Standing> {
+  const { nats, connection } = await connect(access, `orchestrator ${hostname()}`);
   try {
-    log("info", "waiting for the lease", { broker: url });
+    log("info", "waiting for the lease", { broker: access.url });
     const held = await nats.lease(connection, { task, holder: hostname(), onLost, signal });
     log("info", "lease held", { token: held.token });
     const open = (above?: number) => openStore(nodeDisk(journal), { ...options, ...(above !== undefined && { above }) });
@@ -95,8 +119,7 @@ async function isBehind({ entries }: Opened, diverged: new (...args: never[]) =>
 }
 
 /** A client's way to an orchestrator at a broker. */
-export async function brokerExchange(url: string, task: string, client: string): Promise<{ exchange: Exchange; close(): Promise<void> }> {
-  const nats = await loadNats();
-  const connection = await nats.connectNats(url, { name: `millwright client ${client}`, inboxPrefix: `_INBOX.${client}` });
-  return { exchange: nats.natsExchange(connection, { task, client }), close: () => connection.close() };
+export async function brokerExchange(access: Access, task: string): Promise<{ exchange: Exchange; close(): Promise<void> }> {
+  const { nats, connection } = await connect(access, `client ${access.id}`);
+  return { exchange: nats.natsExchange(connection, { task, client: access.id }), close: () => connection.close() };
 }

@@ -45,6 +45,8 @@ export interface JoinOptions {
   readonly tlsFingerprint?: string;
   /** A broker's address, in place of the orchestrator's, and the federation's name there. */
   readonly nats?: string;
+  /** File with what the broker wants to see of this client. */
+  readonly natsCredentials?: string;
   readonly name?: string;
   /** Id of the aggregator that answers at the address, where it is not the orchestrator. */
   readonly aggregator?: string;
@@ -107,10 +109,10 @@ export function patientRetry(io: Io): Retry {
   };
 }
 
-export async function transportOf(url: string | undefined, { id, ca, tlsFingerprint, nats, name }: Pick<JoinOptions, "id" | "ca" | "tlsFingerprint" | "nats" | "name">, io: Io): Promise<{ exchange: Exchange; close(): Promise<void> }> {
+export async function transportOf(url: string | undefined, { id, ca, tlsFingerprint, nats, natsCredentials, name }: Pick<JoinOptions, "id" | "ca" | "tlsFingerprint" | "nats" | "natsCredentials" | "name">, io: Io): Promise<{ exchange: Exchange; close(): Promise<void> }> {
   if (nats !== undefined) {
     if (url !== undefined || name === undefined) throw new RangeError("--nats URL takes the place of the orchestrator's address, and needs the federation's name: --name NAME");
-    return brokerExchange(nats, name, id);
+    return brokerExchange({ url: nats, id, ...(natsCredentials !== undefined && { credentials: resolvePath(io.directory, natsCredentials) }) }, name);
   }
   if (url === undefined) throw new RangeError("expected the orchestrator's address, as https://host:8443, or --nats URL");
   const agent: Agent | undefined = tlsFingerprint === undefined ? undefined : pinnedAgent(tlsFingerprint);

@@ -34,7 +34,7 @@ import { charterOf, parseConfig, trainingOf, type FederationConfig } from "../ta
 import { judgeOf } from "../tasks/judge.ts";
 import { mergeOf, scalerOfTopics } from "../tasks/party.ts";
 import { tasks } from "../tasks/run.ts";
-import { standAtBroker, type Standing } from "./broker.ts";
+import { standAtBroker, type Access, type Standing } from "./broker.ts";
 import { writeWhole } from "./folder.ts";
 import type { Io } from "./program.ts";
 
@@ -42,6 +42,8 @@ export interface OrchestrateOptions {
   readonly listen?: string;
   /** A broker's address; others with the same one stand by. */
   readonly nats?: string;
+  /** File with what the broker wants to see of an orchestrator. */
+  readonly natsCredentials?: string;
   readonly state: string;
   readonly roster?: string;
   readonly key?: string;
@@ -82,8 +84,8 @@ export async function orchestrate(configFile: string, options: OrchestrateOption
   let orchestrator: Orchestrator | undefined;
   const closing: (() => Promise<void>)[] = [];
   try {
-    const standing = options.nats === undefined ? undefined
-      : await standAtBroker(options.nats, config.name, journal, storing, { log, signal: ending.signal, onLost: (reason) => orchestrator?.stop(reason) });
+    const access = accessOf(options, identity?.signer.id ?? "orchestrator", io);
+    const standing = access && (await standAtBroker(access, config.name, journal, storing, { log, signal: ending.signal, onLost: (reason) => orchestrator?.stop(reason) }));
     if (standing) closing.push(standing.close);
     const { store, warnings, ...found } = standing?.opened ?? (await openStore(nodeDisk(journal), storing));
     closing.push(() => store.close());
@@ -107,6 +109,9 @@ export async function orchestrate(configFile: string, options: OrchestrateOption
   }
 }
 
+const accessOf = ({ nats: url, natsCredentials: file }: OrchestrateOptions, id: string, io: Io): Access | undefined =>
+  url === undefined ? undefined : { url, id, ...(file !== undefined && { credentials: resolvePath(io.directory, file) }) };
+
 interface Service {
   readonly orchestrator: Orchestrator;
   readonly handle: PartedExchange;
@@ -129,7 +134,7 @@ async function serve({ orchestrator, handle, standing, address, certificate, ori
     closing.push(() => serving.close());
   }
   if (standing) {
-    const server = await standing.serve(async (frame, signal) => handle(frame, signal), bodyBytes);
+    const server = await standing.serve((frame, signal) => (handle.parts ?? handle)(frame, signal), bodyBytes);
     results.announce = (kind, round) => void server.announce({ kind, round }).catch((error: unknown) => log("warn", "announcement", { reason: (error as Error).message }));
     closing.push(() => server.close());
   }

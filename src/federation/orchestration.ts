@@ -249,7 +249,8 @@ function closeOrOpen(before: State, nowMs: number): Step {
   if (isChanging(state)) return { state, effects: [] };
   if (state.phase === "starting" && models[round] !== undefined) return { state: { ...state, phase: "opening" }, effects: [{ type: "write", entry: opening(state, 1) }] };
   if (state.phase === "open") {
-    const invited = cohort.filter((id) => clients.includes(id)).length;
+    const members = new Set(clients); // this is asked after each update: a list would be searched for each of a thousand
+    const invited = cohort.filter((id) => members.has(id)).length;
     const count = Object.keys(updates).length;
     const late = isLate(state, state.sinceMs, nowMs);
     if (count >= Math.max(1, Math.min(policy.closeAt ?? invited, invited)) || (late && count >= policy.minClients)) state = { ...state, phase: "closing" };

@@ -11,6 +11,7 @@
  * its folder synced; so it is whole from its first moment. Each start and each snapshot makes one.
  * docs/storage.md has the bytes, and the argument why nothing is lost.
  */
+import { Batches } from "./batch.ts";
 import type { Digest } from "./clock.ts";
 import type { Disk } from "./disk.ts";
 import {
@@ -59,8 +60,6 @@ export interface Opened {
 
 /** What is being written and has no name yet. */
 const PART = "journal.part";
-/** Calls that wait are written together up to this; with more the first of them would wait long, and all be in memory twice. */
-const BATCH_BYTES = 2 ** 23;
 const ZEROS = new Uint8Array(BLOCK_BYTES);
 const NOTHING: Uint8Array = new Uint8Array(0);
 
@@ -151,26 +150,25 @@ class Journal {
   }
 }
 
-/** Something that was asked of the store. */
-interface Job {
-  readonly kind: "append" | "snapshot";
-  readonly bodies: readonly { readonly fields: Uint8Array; readonly numbers: Uint8Array }[];
-  readonly bytes: number;
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
+/** An entry as it goes to the journal. */
+interface Body {
+  readonly fields: Uint8Array;
+  readonly numbers: Uint8Array;
 }
 
 class JournalStore implements Store {
   readonly #journal: Journal;
   readonly #segments: string[];
   readonly #keepSegments: number;
-  readonly #queue: Job[] = [];
+  readonly #batches = new Batches<Body>({
+    append: (bodies) => this.#append(bodies),
+    snapshot: (body) => this.#snapshot(body),
+    stopped: (cause) => (this.#failed = new Error(`the store has stopped: ${(cause as Error).message}; what was acknowledged is safe, see to the disk and start again`, { cause })),
+  });
+  #failed: Error | undefined;
   /** Number of the snapshot that the next one leaves alone, and the sequence as of which it is, if it is known to be durable. */
   #number: number;
   #held: number | undefined;
-  #work: Promise<void> | undefined;
-  /** Why nothing is taken any more. */
-  #ended: Error | undefined;
 
   constructor(journal: Journal, { segments, last, snapshots }: Recovered, keepSegments: number) {
     this.#journal = journal;
@@ -196,57 +194,26 @@ class JournalStore implements Store {
   }
 
   async close(): Promise<void> {
-    const before = this.#ended;
-    this.#ended ??= new Error("the store was closed");
+    const again = this.#batches.ended !== undefined;
+    this.#batches.ended ??= new Error("the store was closed");
     try {
-      await this.#work;
-      if (!before && this.#ended.cause === undefined) await this.#journal.finish();
+      await this.#batches.idle();
+      if (!again && !this.#failed) await this.#journal.finish();
     } finally {
       await this.#journal.disk.close();
     }
   }
 
-  async #ask(kind: Job["kind"], entries: readonly Entry[]): Promise<void> {
-    if (this.#ended) throw this.#ended;
+  async #ask(kind: "append" | "snapshot", entries: readonly Entry[]): Promise<void> {
     const bodies = entries.map((entry) => ({ fields: encodeFields(entry), numbers: entry.numbers }));
-    const bytes = bodies.reduce((sum, { fields, numbers }) => sum + fields.length + numbers.length, 0);
-    return new Promise((resolve, reject) => {
-      this.#queue.push({ kind, bodies, bytes, resolve, reject });
-      this.#work ??= this.#run();
-    });
+    return this.#batches.add(kind, bodies, bodies.reduce((sum, { fields, numbers }) => sum + fields.length + numbers.length, 0));
   }
 
-  async #run(): Promise<void> {
-    await undefined; // calls of one turn are written together
-    while (this.#queue.length > 0) {
-      const jobs = this.#take();
-      try {
-        if (jobs[0].kind === "snapshot") await this.#snapshot(jobs[0]);
-        else await this.#append(jobs);
-        for (const job of jobs) job.resolve();
-      } catch (cause) {
-        this.#ended = new Error(`the store has stopped: ${(cause as Error).message}; what was acknowledged is safe, see to the disk and start again`, { cause });
-        for (const job of [...jobs, ...this.#queue.splice(0)]) job.reject(this.#ended);
-      }
-    }
-    this.#work = undefined;
+  async #append(bodies: readonly Body[]): Promise<void> {
+    await this.#journal.append(await Promise.all(bodies.map(({ fields, numbers }) => draft(fields, numbers, this.#journal.digest))));
   }
 
-  /** The next job, with the appends that may share its fsync. */
-  #take(): Job[] {
-    let [count, bytes] = [1, this.#queue[0].bytes];
-    if (this.#queue[0].kind === "append") {
-      for (; this.#queue[count]?.kind === "append" && bytes + this.#queue[count].bytes <= BATCH_BYTES; count++) bytes += this.#queue[count].bytes;
-    }
-    return this.#queue.splice(0, count);
-  }
-
-  async #append(jobs: readonly Job[]): Promise<void> {
-    const drafts = await Promise.all(jobs.flatMap(({ bodies }) => bodies).map(({ fields, numbers }) => draft(fields, numbers, this.#journal.digest)));
-    if (drafts.length > 0) await this.#journal.append(drafts);
-  }
-
-  async #snapshot({ bodies: [{ fields, numbers }] }: Job): Promise<void> {
+  async #snapshot({ fields, numbers }: Body): Promise<void> {
     const { disk, digest, salt, epoch, sequence, hash } = this.#journal;
     const number = this.#number + 1;
     const slot = slotOf(number);

@@ -3,13 +3,13 @@
  * What the orchestrator tells all clients, on a stream: who is connected hears it at once and asks without waiting for
  * its turn, who comes later can read it. An announcement is a courtesy: nothing depends on it but a second of waiting.
  */
-import { jetstreamManager, StorageType, type JetStreamManager, type StreamConfig } from "@nats-io/jetstream";
+import { StorageType } from "@nats-io/jetstream";
 import { nanos, nuid, type NatsConnection } from "@nats-io/nats-core";
 import type { Clock } from "../federation/clock.ts";
 import type { Announcement } from "./message.ts";
-import { isGone } from "./objects.ts";
 import { persist } from "./retry.ts";
-import { announceSubject, jetStreamOf, streamName, type Place } from "./subject.ts";
+import { ensureStream, jetStreamOf, managerOf } from "./stream.ts";
+import { announceSubject, streamName, type Place } from "./subject.ts";
 
 export interface AnnounceOptions extends Place {
   readonly clock: Clock;
@@ -30,7 +30,7 @@ export async function announce(connection: NatsConnection, options: AnnounceOpti
   try {
     await persist(
       async () => {
-        await ensureStream(await jetstreamManager(connection, domain ? { domain } : {}), config);
+        await ensureStream(await managerOf(connection, domain), config);
         await publish();
       },
       { clock, signal, patienceMs: PATIENCE_MS, isFinal: () => connection.isClosed() },
@@ -38,15 +38,5 @@ export async function announce(connection: NatsConnection, options: AnnounceOpti
     return true;
   } catch {
     return false;
-  }
-}
-
-/** The stream is there, made anew if the broker has lost it. */
-export async function ensureStream(manager: JetStreamManager, config: Partial<StreamConfig> & { name: string }): Promise<void> {
-  try {
-    await manager.streams.info(config.name);
-  } catch (error) {
-    if (!isGone(error)) throw error;
-    await manager.streams.add(config);
   }
 }

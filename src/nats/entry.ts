@@ -27,15 +27,22 @@ export async function advance({ base, count, chain }: Mark, entry: Uint8Array): 
   return { base, count: count + 1, chain: await sha256(new TextEncoder().encode(chain + (await sha256(entry)))) };
 }
 
-export function encodeEntry({ kind, fields, numbers }: Entry): Uint8Array {
-  const json = new TextEncoder().encode(JSON.stringify({ kind, fields }));
-  const bytes = new Uint8Array(8 + json.length + numbers.length);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, json.length, true);
-  view.setUint32(4, numbers.length, true);
-  bytes.set(json, 8);
-  bytes.set(numbers, 8 + json.length);
-  return bytes;
+/** Entries one after the other, and a view of each. */
+export function encodeEntries(entries: readonly Entry[]): { whole: Uint8Array; each: readonly Uint8Array[] } {
+  const texts = entries.map(({ kind, fields }) => new TextEncoder().encode(JSON.stringify({ kind, fields })));
+  const whole = new Uint8Array(entries.reduce((sum, { numbers }, index) => sum + 8 + texts[index].length + numbers.length, 0));
+  const view = new DataView(whole.buffer);
+  let end = 0;
+  const each = entries.map(({ numbers }, index) => {
+    const [text, from] = [texts[index], end];
+    view.setUint32(from, text.length, true);
+    view.setUint32(from + 4, numbers.length, true);
+    whole.set(text, from + 8);
+    whole.set(numbers, from + 8 + text.length);
+    end = from + 8 + text.length + numbers.length;
+    return whole.subarray(from, end);
+  });
+  return { whole, each };
 }
 
 /** Entries one after the other, with the bytes of each. */
@@ -51,15 +58,4 @@ export function* decodeEntries(bytes: Uint8Array): Generator<{ entry: Entry; byt
     yield { entry: { kind, fields, numbers: bytes.slice(end - numbers, end) }, bytes: bytes.subarray(at, end) };
     at = end;
   }
-}
-
-export function join(parts: readonly Uint8Array[]): Uint8Array {
-  if (parts.length === 1) return parts[0];
-  const joined = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let end = 0;
-  for (const part of parts) {
-    joined.set(part, end);
-    end += part.length;
-  }
-  return joined;
 }

@@ -12,7 +12,8 @@ import { Unanswered, type Exchange } from "../federation/exchange.ts";
 import { ANSWERS, compose, parse, parseAnnouncement, type Announcement, type Answer, type Ask } from "./message.ts";
 import { Objects } from "./objects.ts";
 import { divide, inlineBytes, readParcel, unite, type Parcel } from "./parcel.ts";
-import { announceSubject, askSubject, streamName, type Place } from "./subject.ts";
+import { announceSubject, askSubject, inboxPrefix, streamName, type Place } from "./subject.ts";
+import { labelWindow, partsOf, readWindow, type Window } from "./transfer.ts";
 
 export interface NatsExchangeOptions extends Place {
   /** The client's id, as in its frames. */
@@ -29,10 +30,8 @@ export interface NatsExchangeOptions extends Place {
   readonly patienceMs?: number;
   /** How long to wait for an announcement after "nothing yet", in ms, before asking again; 1 s unless given. */
   readonly parkMs?: number;
-  /** Where answers go: the prefix that the broker lets this client subscribe to. */
+  /** Where answers go: what the broker lets this client subscribe to; inboxPrefix(client) unless given. The connection has an inbox of its own. */
   readonly inboxPrefix?: string;
-  /** How long the broker keeps a body that nobody fetched, in ms; an hour unless given. Used when the bucket is made. */
-  readonly keepMs?: number;
   readonly onAnnouncement?: (announcement: Announcement) => void;
 }
 
@@ -90,10 +89,10 @@ class Pending {
  *   patienceMs, when it says that it cannot, or when the connection is closed
  */
 export function natsExchange(connection: NatsConnection, options: NatsExchangeOptions): Exchange {
-  const { task, client, domain, clock = systemClock, maxBytes = 2 ** 30, patienceMs = 60_000, parkMs = 1_000, keepMs = 3_600_000, inboxPrefix, onAnnouncement } = options;
+  const { task, client, domain, clock = systemClock, maxBytes = 2 ** 30, patienceMs = 60_000, parkMs = 1_000, onAnnouncement } = options;
   const subject = askSubject(task, client);
-  const inbox = createInbox(inboxPrefix);
-  const objects = new Objects(connection, { bucket: streamName(task), clock, domain, keepMs, patienceMs });
+  const inbox = createInbox(options.inboxPrefix ?? inboxPrefix(client));
+  const objects = new Objects(connection, { bucket: streamName(task), clock, domain, patienceMs });
   const waiting = new Map<string, Pending>();
   /** Requests that were told "nothing yet", until something is announced. */
   const parked = new Set<Pending>();
@@ -126,10 +125,20 @@ export function natsExchange(connection: NatsConnection, options: NatsExchangeOp
     if (!connection.isClosed()) connection.publish(subject, says === "ask" ? parcel!.payload : undefined, { reply: inbox, headers: compose(says, id, says === "ask" ? parcel : undefined) });
   };
 
-  async function pack(frame: Uint8Array, signal?: AbortSignal): Promise<Parcel> {
-    if (frame.length <= inlineBytes(options.inlineBytes ?? REQUEST_BYTES, connection.info?.max_payload)) return { payload: frame };
+  /** The request in a message, and what is to be sent when the orchestrator asks for it. */
+  function pack(frame: Uint8Array): { parcel: Parcel; rest?: Uint8Array } {
+    if (frame.length <= inlineBytes(options.inlineBytes ?? REQUEST_BYTES, connection.info?.max_payload)) return { parcel: { payload: frame } };
     const { ends, middle } = divide(frame);
-    return { payload: ends, body: { name: await objects.put(middle, signal), bytes: middle.length } };
+    return { parcel: { payload: ends, follows: middle.length }, rest: middle };
+  }
+
+  function send(id: string, bytes: Uint8Array, asked: Window): void {
+    for (const { window, part } of partsOf(bytes, asked, connection.info?.max_payload)) {
+      if (connection.isClosed()) return;
+      const labels = compose("part", id);
+      labelWindow(labels, window);
+      connection.publish(subject, part, { headers: labels });
+    }
   }
 
   /** The reply in a message; undefined when its body is not to be had. */
@@ -142,7 +151,7 @@ export function natsExchange(connection: NatsConnection, options: NatsExchangeOp
   }
 
   async function ask(frame: Uint8Array, id: string, pending: Pending, signal?: AbortSignal): Promise<Uint8Array> {
-    let parcel = await pack(frame, signal);
+    const { parcel, rest } = pack(frame);
     let says: Ask = "ask";
     let since = announced;
     let heardMs = clock.nowMs();
@@ -161,11 +170,12 @@ export function natsExchange(connection: NatsConnection, options: NatsExchangeOp
           says = "ask";
           since = announced;
           break;
-        case "lost":
-          if (++losses > MAX_LOSSES) throw new Error(`the broker lost the body of a request ${losses} times; look after its store`);
-          parcel = await pack(frame, signal);
-          says = "ask";
-          break;
+        case "send": {
+          const window = readWindow(said.message.headers!);
+          if (rest && window) send(id, rest, window);
+          says = "still";
+          continue;
+        }
         case "reply": {
           const reply = await unpack(said.message, signal);
           if (reply) return reply;

@@ -6,17 +6,17 @@
  * takes over writes one message, its turn, and the writer before is out: it cannot add anything any more, however late
  * it wakes up.
  */
-import { jetstreamManager, StorageType, type JetStreamManager, type StoredMsg } from "@nats-io/jetstream";
+import { StorageType, type JetStreamManager, type StoredMsg } from "@nats-io/jetstream";
 import { headers, nuid, type NatsConnection } from "@nats-io/nats-core";
 import * as z from "zod/mini";
 import { systemClock, type Clock } from "../federation/clock.ts";
-import { ensureStream } from "./announce.ts";
 import { beginMark, START, type Mark } from "./entry.ts";
 import { Link } from "./link.ts";
-import { isGone, Objects } from "./objects.ts";
+import { Objects } from "./objects.ts";
 import { divide, inlineBytes, label, readParcel, unite, type Parcel } from "./parcel.ts";
 import { persist } from "./retry.ts";
-import { journalName, journalSubject, jetStreamOf, type Place } from "./subject.ts";
+import { ensureStream, isGone, jetStreamOf, managerOf } from "./stream.ts";
+import { journalName, journalSubject, type Place } from "./subject.ts";
 
 export interface JournalOptions extends Place {
   /** Of the lease: who has a smaller one is out. */
@@ -175,7 +175,7 @@ export class JournalCopy {
     return persist(
       () => this.#link.hold(async () => {
         try {
-          return await attempt(await jetstreamManager(this.#connection, domain ? { domain } : {}));
+          return await attempt(await managerOf(this.#connection, domain));
         } catch (error) {
           if (isGone(error)) throw new LostCopyError(`the broker has no stream ${this.#name} any more`);
           throw error;

@@ -16,7 +16,8 @@ import { nuid, type NatsConnection } from "@nats-io/nats-core";
 import { systemClock, type Clock } from "../federation/clock.ts";
 import { Link } from "./link.ts";
 import { wait } from "./retry.ts";
-import { jetStreamOf, streamName, type Place } from "./subject.ts";
+import { jetStreamOf } from "./stream.ts";
+import { LEASE_KEY, streamName, type Place } from "./subject.ts";
 
 export interface LeaseOptions extends Place {
   /** For people to read: which machine it is. Two with the same name are still two. */
@@ -52,7 +53,6 @@ interface Claim {
   readonly released?: true;
 }
 
-const KEY = "lease";
 /** How much longer than the lease lasts one waits for its end. */
 const CAUTION = 1.25;
 
@@ -111,7 +111,7 @@ class HeldLease implements Lease {
   /** What is in the bucket, which is made if there is none. Rejects when the broker does not say. */
   async read(): Promise<Found> {
     try {
-      const entry = await this.#link.hold(async () => (this.#bucket ??= await this.#open()).get(KEY));
+      const entry = await this.#link.hold(async () => (this.#bucket ??= await this.#open()).get(LEASE_KEY));
       return entry ? { revision: entry.revision, value: parseClaim(entry.string()) } : { revision: 0 };
     } catch (error) {
       this.#bucket = undefined;
@@ -130,7 +130,7 @@ class HeldLease implements Lease {
     if (this.#ended) return;
     this.#ended = true;
     const bucket = this.#bucket;
-    await bucket?.put(KEY, this.#claim(true), { previousSeq: this.#revision, timeout: this.#ttlMs / 3 }).catch(() => {}); // it runs out, then
+    await bucket?.put(LEASE_KEY, this.#claim(true), { previousSeq: this.#revision, timeout: this.#ttlMs / 3 }).catch(() => {}); // it runs out, then
   }
 
   /** Renew until it is lost. */
@@ -160,7 +160,7 @@ class HeldLease implements Lease {
   async #write(revision: number): Promise<boolean> {
     const askedMs = this.#clock.nowMs();
     try {
-      const put = async (bucket: KV) => bucket.put(KEY, this.#claim(), { previousSeq: revision, timeout: Math.max(50, this.#ttlMs / 5) });
+      const put = async (bucket: KV) => bucket.put(LEASE_KEY, this.#claim(), { previousSeq: revision, timeout: Math.max(50, this.#ttlMs / 5) });
       this.#revision = await this.#link.hold(async () => put((this.#bucket ??= await this.#open())));
     } catch {
       this.#bucket = undefined;

@@ -5,20 +5,21 @@
  *
  *     client        ask        here is the request (again)
  *                   still      you have it; I am still waiting
+ *                   part       bytes of the request that you asked for
  *                   got        the answer is here, you may forget it
  *                   lost       the answer's body is not to be had; put it again
  *     orchestrator  received   the request is here
+ *                   send       send these bytes of the request
  *                   reply      this is the reply
  *                   nothing    there is nothing to say yet; ask again
- *                   lost       the request's body is not to be had; put it again
  *                   unknown    there is no such request here; ask
  *                   failed     the request cannot be handled; the payload says why
  */
 import { headers, type MsgHdrs } from "@nats-io/nats-core";
 import { label, type Parcel } from "./parcel.ts";
 
-export const ASKS = ["ask", "still", "got", "lost"] as const;
-export const ANSWERS = ["received", "reply", "nothing", "lost", "unknown", "failed"] as const;
+export const ASKS = ["ask", "still", "part", "got", "lost"] as const;
+export const ANSWERS = ["received", "send", "reply", "nothing", "unknown", "failed"] as const;
 export type Ask = (typeof ASKS)[number];
 export type Answer = (typeof ANSWERS)[number];
 

@@ -8,10 +8,12 @@
  * An entry is durable here first and then at the broker, and acknowledged after both. So the copy never has what the
  * folder has not, unless somebody else went on: then this folder is out of date, and said to be.
  */
+import { BATCH_BYTES, Batches } from "../federation/batch.ts";
 import { sha256 } from "../federation/checksum.ts";
+import { encodeFields } from "../federation/journal.ts";
 import type { Entry, Store } from "../federation/store.ts";
 import type { NatsConnection } from "@nats-io/nats-core";
-import { advance, beginMark, decodeEntries, encodeEntry, join, START, type Mark } from "./entry.ts";
+import { advance, beginMark, decodeEntries, encodeEntries, START, type Mark } from "./entry.ts";
 import { JournalCopy, LostCopyError, type JournalOptions, type Line } from "./journal.ts";
 
 /** What a journal says: as openStore returns it. */
@@ -37,9 +39,6 @@ export class DivergedError extends RangeError {
   }
 }
 
-/** Bytes of entries that are written together. */
-const BATCH_BYTES = 4 * 2 ** 20;
-
 /**
  * Wrap a store that was just opened. What the broker lacks is copied while `entries` is read, which must be before
  * anything is appended. Other fields of `opened` are passed on.
@@ -53,30 +52,19 @@ export async function mirror<O extends Recovered & { readonly store: Store }>(co
   return { ...opened, store, entries: store.replay(opened, there) };
 }
 
-interface Job {
-  /** A snapshot's single entry, or appended ones. */
-  readonly kind: "snapshot" | "entries";
-  readonly entries: readonly Entry[];
-  readonly bytes: readonly Uint8Array[];
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-}
-
 class MirroredStore implements Store {
   readonly #store: Store;
   readonly #copy: JournalCopy;
   readonly #options: MirrorOptions;
-  readonly #queue: Job[] = [];
+  readonly #batches = new Batches<Entry>({ append: (entries) => this.#append(entries), snapshot: (entry) => this.#snapshot(entry), stopped: (cause) => cause ?? new Error("the store has stopped") });
   #mark: Mark = beginMark(START);
   #before: Mark | undefined;
-  #work: Promise<void> | undefined;
-  /** Why nothing is taken. */
-  #ended: unknown = new Error(`"entries" of the mirrored store expected to be read before anything is appended`);
 
   constructor(store: Store, copy: JournalCopy, options: MirrorOptions) {
     this.#store = store;
     this.#copy = copy;
     this.#options = options;
+    this.#batches.ended = new Error(`"entries" of the mirrored store expected to be read before anything is appended`);
   }
 
   get epoch(): number {
@@ -84,7 +72,7 @@ class MirroredStore implements Store {
   }
 
   append(entries: readonly Entry[]): Promise<void> {
-    return this.#ask("entries", entries);
+    return this.#ask("append", entries);
   }
 
   snapshot(entry: Entry): Promise<void> {
@@ -92,8 +80,8 @@ class MirroredStore implements Store {
   }
 
   async close(): Promise<void> {
-    this.#ended ??= new Error("the store was closed");
-    await this.#work;
+    this.#batches.ended ??= new Error("the store was closed");
+    await this.#batches.idle();
     await this.#store.close();
   }
 
@@ -111,84 +99,53 @@ class MirroredStore implements Store {
     };
     pass();
     if (due.length > 0 && due[0].base !== this.#mark.base) throw new DivergedError(this.#options.task);
-    const batch = new Batch((bytes) => this.#write(bytes));
+    const batch = new Batch((each) => this.#write(each));
     for await (const entry of entries) {
-      const bytes = encodeEntry(entry);
       if (due.length > 0) {
-        this.#mark = await advance(this.#mark, bytes);
+        this.#mark = await advance(this.#mark, encodeEntries([entry]).whole);
         pass();
-      } else await batch.add(bytes);
+      } else await batch.add(entry);
       yield entry;
     }
     if (due.length > 0) throw new DivergedError(this.#options.task);
     await batch.flush();
-    this.#ended = undefined;
+    this.#batches.ended = undefined;
   }
 
   /** Stand at the beginning, and copy it if asked. */
   async #begin(snapshot: Entry | undefined, write: boolean): Promise<void> {
-    const bytes = snapshot && encodeEntry(snapshot);
+    const bytes = snapshot && encodeEntries([snapshot]).whole;
     this.#mark = beginMark(bytes ? await sha256(bytes) : START);
     this.#before = undefined;
     if (bytes && write) await this.#copy.write({ kind: "snapshot", epoch: this.epoch, ...this.#mark }, bytes);
   }
 
   /** Entries to the copy. */
-  async #write(entries: readonly Uint8Array[]): Promise<void> {
+  async #write(entries: readonly Entry[]): Promise<void> {
+    const { whole, each } = encodeEntries(entries);
     let mark = this.#mark;
-    for (const bytes of entries) mark = await advance(mark, bytes);
-    await this.#copy.write({ kind: "entries", epoch: this.epoch, ...mark, ...(this.#before && { before: this.#before }) }, join(entries));
+    for (const bytes of each) mark = await advance(mark, bytes);
+    await this.#copy.write({ kind: "entries", epoch: this.epoch, ...mark, ...(this.#before && { before: this.#before }) }, whole);
     this.#mark = mark;
   }
 
-  async #ask(kind: Job["kind"], entries: readonly Entry[]): Promise<void> {
-    if (this.#ended) throw this.#ended;
-    const bytes = entries.map(encodeEntry);
-    return new Promise((resolve, reject) => {
-      this.#queue.push({ kind, entries, bytes, resolve, reject });
-      this.#work ??= this.#run();
-    });
+  /** Fields that JSON cannot hold are found now, when that changes nothing; bytes are made of the rest when it is their turn. */
+  async #ask(kind: "append" | "snapshot", entries: readonly Entry[]): Promise<void> {
+    return this.#batches.add(kind, entries, entries.reduce((sum, entry) => sum + encodeFields(entry).length + entry.numbers.length, 0));
   }
 
-  async #run(): Promise<void> {
-    await undefined; // calls of one turn are written together
-    while (this.#queue.length > 0) {
-      const jobs = this.#take();
-      try {
-        if (jobs[0].kind === "snapshot") await this.#snapshot(jobs[0]);
-        else await this.#append(jobs);
-        for (const job of jobs) job.resolve();
-      } catch (error) {
-        this.#ended = error ?? new Error("the store has stopped");
-        for (const job of [...jobs, ...this.#queue.splice(0)]) job.reject(this.#ended);
-      }
-    }
-    this.#work = undefined;
-  }
-
-  /** The next job, with the appends that may share its message. */
-  #take(): Job[] {
-    const sizeOf = ({ bytes }: Job) => bytes.reduce((sum, { length }) => sum + length, 0);
-    let [count, size] = [1, sizeOf(this.#queue[0])];
-    if (this.#queue[0].kind === "entries") {
-      while (this.#queue[count]?.kind === "entries" && size + sizeOf(this.#queue[count]) <= BATCH_BYTES) size += sizeOf(this.#queue[count++]);
-    }
-    return this.#queue.splice(0, count);
-  }
-
-  async #append(jobs: readonly Job[]): Promise<void> {
-    const bytes = jobs.flatMap((job) => job.bytes);
-    if (bytes.length === 0) return;
-    await this.#store.append(jobs.flatMap((job) => job.entries));
+  async #append(entries: readonly Entry[]): Promise<void> {
+    await this.#store.append(entries);
     try {
-      await this.#write(bytes);
+      await this.#write(entries);
     } catch (error) {
       await this.#refill(error); // these entries are in the folder, so they are in what is read anew
     }
   }
 
   /** At the broker first: a snapshot that is only there is no more than is here, see replay. */
-  async #snapshot({ entries: [entry], bytes: [bytes] }: Job): Promise<void> {
+  async #snapshot(entry: Entry): Promise<void> {
+    const bytes = encodeEntries([entry]).whole;
     const base = await sha256(bytes);
     const write = () => this.#copy.write({ kind: "snapshot", epoch: this.epoch, ...beginMark(base), before: this.#mark }, bytes);
     try {
@@ -212,8 +169,8 @@ class MirroredStore implements Store {
         await this.#copy.take(this.epoch, true);
         const { snapshot, entries } = await reread();
         await this.#begin(snapshot, true);
-        const batch = new Batch((bytes) => this.#write(bytes));
-        for await (const entry of entries) await batch.add(encodeEntry(entry));
+        const batch = new Batch((each) => this.#write(each));
+        for await (const entry of entries) await batch.add(entry);
         return await batch.flush();
       } catch (again) {
         if (!(again instanceof LostCopyError)) throw again;
@@ -224,17 +181,17 @@ class MirroredStore implements Store {
 
 /** Entries gathered until they are worth a message. */
 class Batch {
-  readonly #write: (entries: readonly Uint8Array[]) => Promise<void>;
-  #entries: Uint8Array[] = [];
+  readonly #write: (entries: readonly Entry[]) => Promise<void>;
+  #entries: Entry[] = [];
   #bytes = 0;
 
-  constructor(write: (entries: readonly Uint8Array[]) => Promise<void>) {
+  constructor(write: (entries: readonly Entry[]) => Promise<void>) {
     this.#write = write;
   }
 
-  async add(entry: Uint8Array): Promise<void> {
+  async add(entry: Entry): Promise<void> {
     this.#entries.push(entry);
-    this.#bytes += entry.length;
+    this.#bytes += entry.numbers.length + 1024; // with its fields, about
     if (this.#bytes >= BATCH_BYTES) await this.flush();
   }
 

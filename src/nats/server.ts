@@ -8,13 +8,16 @@
  */
 import { type Msg, type NatsConnection } from "@nats-io/nats-core";
 import { systemClock, type Clock } from "../federation/clock.ts";
+import { concat } from "../federation/envelope.ts";
 import { announce } from "./announce.ts";
 import { Gate } from "./gate.ts";
 import { ASKS, compose, parse, type Announcement, type Answer } from "./message.ts";
 import { Objects } from "./objects.ts";
-import { inlineBytes, readParcel, unite, type Parcel } from "./parcel.ts";
+import { inlineBytes, prepare, readParcel, type Parcel } from "./parcel.ts";
+import { Reception } from "./reception.ts";
 import { Shelf } from "./shelf.ts";
 import { askSubject, nameOf, streamName, type Place } from "./subject.ts";
+import { labelWindow, readWindow, Transfer, type Window } from "./transfer.ts";
 
 export interface ServeNatsOptions extends Place {
   readonly clock?: Clock;
@@ -41,8 +44,12 @@ export interface NatsServer {
   close(): Promise<void>;
 }
 
-/** What handles a frame: an exchange. `client` is whose subject it came on, which is as true as the broker's permissions make it. */
-export type Handle = (frame: Uint8Array, signal: AbortSignal | undefined, client: string) => Promise<Uint8Array>;
+/**
+ * What handles a frame: an exchange, which may also reply in parts that follow each other: one that many are sent, as a
+ * model is, is then neither copied nor hashed for each. `client` is whose subject it came on, which is as true as the
+ * broker's permissions make it.
+ */
+export type Handle = (frame: Uint8Array, signal: AbortSignal | undefined, client: string) => Promise<Uint8Array | readonly Uint8Array[]>;
 
 /** A request: in work, answered, or (no answer kept) done. */
 interface Ticket {
@@ -52,12 +59,17 @@ interface Ticket {
   inbox: string;
   state: "work" | "answered" | "done";
   answer?: { readonly says: Answer; readonly parcel?: Parcel };
+  /** What is being received of it. */
+  transfer?: Transfer;
+}
+
+interface Outcome {
+  readonly says: Answer;
+  readonly parts?: readonly Uint8Array[];
 }
 
 /** Tickets at a time, and bytes of answers that nobody has confirmed; the oldest are forgotten first. */
 const MAX_TICKETS = 16_384, MAX_KEPT_BYTES = 64 * 2 ** 20;
-/** A request that has waited so long, in ms, waits for other clients: it gives way to one that does not. */
-const GIVE_WAY_MS = 1_000;
 /** How long to try to put the body of an answer, in ms; the client asks for it until then. */
 const PATIENCE_MS = 30_000;
 
@@ -78,7 +90,7 @@ class Server implements NatsServer {
   readonly #clock: Clock;
   readonly #objects: Objects;
   readonly #shelf: Shelf;
-  readonly #gate: Gate;
+  readonly #reception: Reception;
   /** As many replies are hashed at a time: that copies them. */
   readonly #packing: Gate;
   /** In order of arrival. */
@@ -94,7 +106,7 @@ class Server implements NatsServer {
     this.#handle = handle;
     this.#options = options;
     this.#clock = clock;
-    this.#gate = new Gate(concurrency);
+    this.#reception = new Reception(clock, concurrency);
     this.#packing = new Gate(concurrency);
     this.#objects = new Objects(connection, { bucket: streamName(task), clock, domain, keepMs, replicas, patienceMs: PATIENCE_MS });
     this.#shelf = new Shelf(this.#objects, clock);
@@ -121,6 +133,7 @@ class Server implements NatsServer {
   async close(): Promise<void> {
     this.#closing.abort(new Error("the orchestrator stops serving"));
     this.#waits.forEach((giveUp) => giveUp());
+    this.#tickets.forEach(({ transfer }) => transfer?.end());
     if (!this.#connection.isClosed()) await this.#connection.flush().catch(() => {});
   }
 
@@ -141,13 +154,14 @@ class Server implements NatsServer {
   #hear(message: Msg): void {
     const client = nameOf(message.subject.split(".")[2]);
     const said = parse(ASKS, message.headers);
-    if (!client || !said || !message.reply) return this.#log(`a message on ${message.subject} is no request`);
+    if (!client || !said || !(message.reply || said.says === "part")) return this.#log(`a message on ${message.subject} is no request`);
     const key = `${client} ${said.id}`;
     const ticket = this.#tickets.get(key);
-    if (ticket) ticket.inbox = message.reply;
+    if (said.says === "part") return this.#take(ticket, message);
+    if (ticket) ticket.inbox = message.reply!;
     if (said.says === "got") return ticket && this.#forget(ticket);
     if (ticket) return this.#repeat(ticket, said.says === "lost");
-    const fresh: Ticket = { client, id: said.id, inbox: message.reply, state: "work" };
+    const fresh: Ticket = { client, id: said.id, inbox: message.reply!, state: "work" };
     if (said.says !== "ask") return this.#say(fresh, "unknown");
     const parcel = readParcel(message.data, message.headers!, this.#options.maxBytes ?? 2 ** 30);
     if (!parcel) return this.#say(fresh, "failed", { payload: new TextEncoder().encode("it makes no sense, or is longer than the orchestrator takes") });
@@ -157,10 +171,16 @@ class Server implements NatsServer {
     void this.#work(key, fresh, parcel);
   }
 
+  #take(ticket: Ticket | undefined, { headers, data }: Msg): void {
+    const window = readWindow(headers!);
+    if (window) ticket?.transfer?.take(window, data); // one that comes late goes by
+  }
+
   /** Asked again: the same answer. */
   #repeat(ticket: Ticket, lost: boolean): void {
     const { state, answer } = ticket;
     if (state === "work") this.#say(ticket, "received");
+    ticket.transfer?.remind();
     if (state !== "answered" || !answer) return;
     const name = answer.parcel?.body?.name;
     if (!lost || !name) return this.#say(ticket, answer.says, answer.parcel);
@@ -175,45 +195,52 @@ class Server implements NatsServer {
     );
   }
 
-  async #work(key: string, ticket: Ticket, { payload, body }: Parcel): Promise<void> {
-    const leave = body ? await this.#gate.enter() : undefined;
-    const giveWay = leave && this.#clock.after(GIVE_WAY_MS, () => fetched && leave());
-    let fetched = false;
+  async #work(key: string, ticket: Ticket, { payload, follows }: Parcel): Promise<void> {
+    const leaving: (() => void)[] = [];
     try {
-      const middle = body && (await this.#objects.get(body.name, body.bytes).catch(() => undefined));
-      if (body && !middle) {
-        this.#tickets.delete(key);
-        return this.#say(ticket, "lost");
+      const frame = follows === undefined ? payload : await this.#receive(ticket, payload, follows, leaving);
+      if (!frame) {
+        if (ticket.state === "work") this.#tickets.delete(key); // the client asks again
+        return;
       }
-      fetched = true;
-      const outcome = await this.#outcome(ticket.client, middle ? unite(payload, middle) : payload);
+      const outcome = await this.#outcome(ticket.client, frame);
       if (this.#closing.signal.aborted) return;
-      // A body is needed again only when the client is told to ask again.
-      if (body && outcome.says !== "nothing") void this.#objects.remove(body.name);
-      this.#answer(ticket, outcome.says, await this.#pack(outcome.payload));
+      this.#answer(ticket, outcome.says, await this.#pack(outcome.parts));
     } catch (error) {
       this.#tickets.delete(key);
       this.#log(`a request of "${ticket.client}" was not answered: ${(error as Error).message}`);
     } finally {
-      giveWay?.();
-      leave?.();
+      for (const leave of leaving) leave();
     }
   }
 
+  /** The whole frame, when its client sends what is between the ends. */
+  async #receive(ticket: Ticket, ends: Uint8Array, bytes: number, leaving: (() => void)[]): Promise<Uint8Array | undefined> {
+    let frame: Uint8Array | undefined;
+    const whole = await this.#reception.receive(ticket.client, () => {
+      if (ticket.state === "done" || this.#closing.signal.aborted) return undefined;
+      const prepared = prepare(ends, bytes);
+      frame = prepared.frame;
+      return (ticket.transfer = new Transfer(prepared.middle, this.#clock, (window) => this.#ask(ticket, window)));
+    }, leaving);
+    ticket.transfer = undefined;
+    return whole ? frame : undefined;
+  }
+
   /** What the handler says, or that it has nothing to say in time. */
-  async #outcome(client: string, frame: Uint8Array): Promise<{ says: Answer; payload?: Uint8Array }> {
+  async #outcome(client: string, frame: Uint8Array): Promise<Outcome> {
     const { pollMs = 25_000 } = this.#options;
     const waiting = new AbortController();
     let cancel = () => {}, giveUp = () => {};
-    const nothing = new Promise<{ says: Answer }>((resolve) => {
+    const nothing = new Promise<Outcome>((resolve) => {
       cancel = this.#clock.after(pollMs, () => giveUp());
       this.#waits.add(giveUp = () => resolve({ says: "nothing" }));
     });
     const handled = this.#handle(frame, waiting.signal, client).then(
-      (reply): { says: Answer; payload: Uint8Array } => ({ says: "reply", payload: reply }),
+      (reply): Outcome => ({ says: "reply", parts: reply instanceof Uint8Array ? [reply] : reply }),
       (error) => {
         if (!waiting.signal.aborted) this.#log(`a request of "${client}" failed: ${(error as Error)?.message}`);
-        return { says: "failed" as const, payload: new TextEncoder().encode(String((error as Error)?.message).slice(0, 256)) };
+        return { says: "failed" as const, parts: [new TextEncoder().encode(String((error as Error)?.message).slice(0, 256))] };
       },
     );
     try {
@@ -225,8 +252,9 @@ class Server implements NatsServer {
     }
   }
 
-  async #pack(reply: Uint8Array | undefined): Promise<Parcel | undefined> {
-    if (!reply || reply.length <= inlineBytes(this.#options.inlineBytes, this.#connection.info?.max_payload)) return reply && { payload: reply };
+  async #pack(reply: readonly Uint8Array[] | undefined): Promise<Parcel | undefined> {
+    const bytes = reply?.reduce((sum, { length }) => sum + length, 0) ?? 0;
+    if (!reply || bytes <= inlineBytes(this.#options.inlineBytes, this.#connection.info?.max_payload)) return reply && { payload: reply.length === 1 ? reply[0] : concat(reply) };
     const leave = await this.#packing.enter();
     return this.#shelf.pack(reply).finally(leave);
   }
@@ -252,6 +280,7 @@ class Server implements NatsServer {
     this.#keptBytes -= ticket.answer?.parcel?.payload.length ?? 0;
     ticket.state = "done";
     ticket.answer = undefined;
+    ticket.transfer?.end();
   }
 
   /** @returns whether another request can be taken */
@@ -263,6 +292,13 @@ class Server implements NatsServer {
       return true;
     }
     return false;
+  }
+
+  #ask({ inbox, id }: Ticket, window: Window): void {
+    if (this.#connection.isClosed()) return;
+    const labels = compose("send", id);
+    labelWindow(labels, window);
+    this.#connection.publish(inbox, undefined, { headers: labels });
   }
 
   #say({ inbox, id }: Ticket, says: Answer, parcel?: Parcel): void {

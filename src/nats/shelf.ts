@@ -6,7 +6,7 @@
 import { sha256 } from "../federation/checksum.ts";
 import type { Clock } from "../federation/clock.ts";
 import type { Objects } from "./objects.ts";
-import { divide, type Parcel } from "./parcel.ts";
+import { divideParts, type Parcel } from "./parcel.ts";
 
 interface Body {
   readonly bytes: Uint8Array;
@@ -25,6 +25,8 @@ export class Shelf {
   readonly #clock: Clock;
   /** By name, the latest used last. */
   readonly #bodies = new Map<string, Body>();
+  /** Of middles of parts, which do not change. */
+  readonly #names = new WeakMap<Uint8Array, { readonly from: number; readonly length: number; readonly name: Promise<string> }>();
   #bytes = 0;
 
   constructor(objects: Objects, clock: Clock) {
@@ -32,10 +34,10 @@ export class Shelf {
     this.#clock = clock;
   }
 
-  /** The parcel of a large reply, when its body is at the broker. */
-  async pack(reply: Uint8Array): Promise<Parcel> {
-    const { ends, middle } = divide(reply);
-    const name = await sha256(middle);
+  /** The parcel of a large reply in parts, when its body is at the broker. */
+  async pack(reply: readonly Uint8Array[]): Promise<Parcel> {
+    const { ends, middle, of, from } = divideParts(reply);
+    const name = await this.#nameOf(middle, of, from);
     const body = this.#bodies.get(name) ?? this.#put(name, middle);
     this.#bodies.delete(name);
     this.#bodies.set(name, body);
@@ -56,6 +58,15 @@ export class Shelf {
     if (this.#clock.nowMs() - body.atMs > FRESH_MS) this.#begin(body, async () => (await this.#objects.get(name, body.bytes.length)) ?? this.#objects.put(body.bytes));
     await body.put;
     return true;
+  }
+
+  /** The hash of a middle, which is not computed again for a part that many are sent. */
+  #nameOf(middle: Uint8Array, of: Uint8Array, from: number): Promise<string> {
+    const known = this.#names.get(of);
+    if (known?.from === from && known.length === middle.length) return known.name;
+    const name = sha256(middle);
+    this.#names.set(of, { from, length: middle.length, name });
+    return name;
   }
 
   #put(name: string, bytes: Uint8Array): Body {

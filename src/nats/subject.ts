@@ -2,8 +2,6 @@
  * @module
  * What things are called at the broker: subjects, streams and buckets of one federation. docs/nats.md has the table.
  */
-import { jetstream, type JetStreamClient } from "@nats-io/jetstream";
-import type { NatsConnection } from "@nats-io/nats-core";
 
 /** Which federation, and where its streams are. */
 export interface Place {
@@ -15,9 +13,6 @@ export interface Place {
 
 /** The most bytes in one message; more go through the object store, in chunks of this. */
 export const INLINE_BYTES = 512 * 1024;
-
-/** How long the broker may take to acknowledge a write, in ms: with sync_interval always, and many at a time, that is not at once. */
-const ACK_MS = 5_000;
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
@@ -38,6 +33,9 @@ export function nameOf(token: string): string | undefined {
 export const askSubject = (task: string, client: string): string =>
   `millwright.${tokenOf("task", task)}.${client === "*" ? "*" : tokenOf("client", client)}.ask`;
 
+/** What the inboxes of one who is connected begin with, `inboxPrefix` of its connection: permissions tell them apart by it. */
+export const inboxPrefix = (id: string): string => `_INBOX.${tokenOf("id", id)}`;
+
 /** Where the orchestrator says what happened, for all. */
 export const announceSubject = (task: string): string => `millwright.${tokenOf("task", task)}.announce`;
 
@@ -50,4 +48,12 @@ export const streamName = (task: string): string => `millwright-${tokenOf("task"
 /** The stream with the journal's copy, and the bucket of its large bodies. */
 export const journalName = (task: string): string => `millwright-${tokenOf("task", task)}-journal`;
 
-export const jetStreamOf = (connection: NatsConnection, domain?: string): JetStreamClient => jetstream(connection, { timeout: ACK_MS, ...(domain && { domain }) });
+/** The stream behind an object bucket. */
+export const objectStream = (bucket: string): string => `OBJ_${bucket}`;
+
+/** The stream behind a bucket of values, and the one key in it: who is the orchestrator. */
+export const valueStream = (bucket: string): string => `KV_${bucket}`;
+export const LEASE_KEY = "lease";
+
+/** Where JetStream is asked. */
+export const apiOf = (domain?: string): string => (domain ? `$JS.${domain}.API` : "$JS.API");

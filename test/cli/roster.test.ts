@@ -198,24 +198,28 @@ describe("permissions for NATS", () => {
 
   test("are each client's own subject and inbox, nothing of revoked ones, and no secret", async () => {
     await done("roster init f");
-    for (const id of ["plant-1", "plant_2", "gone"]) await done(`roster add ${id} --dir f`);
+    for (const id of ["plant-1", "plant_2.b", "gone"]) await done(`roster add ${id} --dir f`);
     await done("roster revoke gone --dir f");
-    const text = await done("roster nats --config --task mill --dir f");
-    expect(text.split("\n").filter((line) => /permissions/.test(line)).map((line) => line.trim())).toEqual([
-      '{ user: "orchestrator", password: $MILLWRIGHT_PASSWORD_ORCHESTRATOR, permissions: { publish: "_INBOX.>", subscribe: "millwright.mill.>" } }',
-      '{ user: "plant-1", password: $MILLWRIGHT_PASSWORD_PLANT_1, permissions: { publish: "millwright.mill.plant-1.>", subscribe: "_INBOX.plant-1.>" } }',
-      '{ user: "plant_2", password: $MILLWRIGHT_PASSWORD_PLANT_2, permissions: { publish: "millwright.mill.plant_2.>", subscribe: "_INBOX.plant_2.>" } }',
+    const text = await done("roster nats --config --task mill.1 --dir f");
+    const users = text.split("    { ").slice(1).map((user) => user.split("\n").map((line) => line.trim()));
+    expect(users.map(([proof]) => proof)).toEqual([
+      'user: "orchestrator", password: $MILLWRIGHT_PASSWORD_ORCHESTRATOR, permissions: {',
+      'user: "plant-1", password: $MILLWRIGHT_PASSWORD_PLANT_1, permissions: {',
+      'user: "plant_2.b", password: $MILLWRIGHT_PASSWORD_PLANT__5F2__2EB, permissions: {',
     ]);
-    await refused("roster nats --config --task a.b --dir f", /task expected A-Z a-z 0-9 _ - for a NATS subject, got "a\.b"; a dot would divide it/);
+    expect(users[2].slice(1, 3)).toEqual([
+      'publish: ["millwright.mill_-1.plant__2_-b.ask", "$JS.API.DIRECT.GET.OBJ_millwright-mill_-1"]',
+      'subscribe: ["_INBOX.plant__2_-b.>", "millwright.mill_-1.announce"]',
+    ]);
+    await refused("roster nats --config --task a..>b --dir f", /"task" expected 1 to 64 of A-Z a-z 0-9/);
     await refused("roster nats --task mill --dir f", /--config/);
   });
 
-  test("are refused for ids that would speak for another or share a variable", async () => {
-    expect(() => natsConfiguration(rosters.dotted, byPassword)).toThrow(/member expected .* got "a\.b"; a dot would divide it/);
-    expect(() => natsConfiguration(rosters.shared, byPassword)).toThrow(/"a-b" and "a_b" would share the variable MILLWRIGHT_PASSWORD_A_B/);
+  test("have a variable for each id, whatever is in it", () => {
+    const ids = ["a", "A", "a-b", "a_b", "a.b", "a--b", "a-b-2", "a__5fb", "a-5fb", "a.2db", "A-B"];
+    expect(new Set(ids.map((id) => variableOf(id, "password").toUpperCase())).size).toBe(ids.length);
+    expect(ids.every((id) => /^[A-Z0-9_]+$/.test(variableOf(id, "nkey")))).toBe(true);
   });
-  const rosters = {} as Record<"dotted" | "shared", Awaited<ReturnType<typeof fake.rosterOf>>>;
-  beforeEach(async () => void Object.assign(rosters, { dotted: await fake.rosterOf(["a", "a.b"]), shared: await fake.rosterOf(["a-b", "a_b"]) }));
 
   describe.skipIf(spawnSync("nats-server", ["--version"]).status !== 0)("in a server", () => {
     const ids = ["orchestrator", "plant-1", "plant-2"];
@@ -245,16 +249,14 @@ describe("permissions for NATS", () => {
       const server = spawn("nats-server", ["-a", "127.0.0.1", "-p", String(port), "-c", path("nats.conf")], { env: environment, stdio: "ignore" });
       try {
         const [orchestrator, one, two] = await Promise.all(ids.map((id) => talk(port, id, `secret-of-${id}`)));
-        await orchestrator.say("SUB millwright.mill.> 1");
+        expect(await orchestrator.say("SUB millwright.mill.*.ask 1")).toBe("");
         expect(await one.say("SUB _INBOX.plant-1.> 1")).toBe("");
         expect(await two.say("SUB _INBOX.plant-1.> 1")).toMatch(/Permissions Violation for Subscription to "_inbox\.plant-1\.>"/i);
-        expect(await two.say("SUB millwright.mill.> 2")).toMatch(/Permissions Violation/i);
-        expect(await two.say("SUB > 3")).toMatch(/Permissions Violation/i);
-        expect(await two.say("PUB millwright.mill.plant-1.pull 2\r\nhi")).toMatch(/Permissions Violation for Publish to "millwright\.mill\.plant-1\.pull"/i);
-        expect(await two.say("PUB _INBOX.plant-1.x 2\r\nhi")).toMatch(/Permissions Violation/i);
-        expect(await two.say("PUB $JS.API.INFO 0\r\n")).toMatch(/Permissions Violation/i);
-        expect(await one.say("PUB millwright.mill.plant-1.pull _INBOX.plant-1.x 2\r\nhi")).toBe("");
-        expect(await orchestrator.say("")).toMatch(/^MSG millwright\.mill\.plant-1\.pull 1 _INBOX\.plant-1\.x 2\r\nhi/);
+        for (const subject of ["millwright.mill.>", "millwright.mill.*.ask", ">", "$JS.>"]) expect(await two.say(`SUB ${subject} 2`)).toMatch(/Permissions Violation/i);
+        expect(await two.say("PUB millwright.mill.plant-1.ask 2\r\nhi")).toMatch(/Permissions Violation for Publish to "millwright\.mill\.plant-1\.ask"/i);
+        for (const subject of ["_INBOX.plant-1.x", "$JS.API.INFO", "millwright.mill.announce", "millwright.mill.journal"]) expect(await two.say(`PUB ${subject} 2\r\nhi`)).toMatch(/Permissions Violation/i);
+        expect(await one.say("PUB millwright.mill.plant-1.ask _INBOX.plant-1.x 2\r\nhi")).toBe("");
+        expect(await orchestrator.say("")).toMatch(/^MSG millwright\.mill\.plant-1\.ask 1 _INBOX\.plant-1\.x 2\r\nhi/);
         expect(await orchestrator.say("PUB _INBOX.plant-1.x 3\r\nyes")).toBe("");
         expect(await one.say("")).toMatch(/^MSG _INBOX\.plant-1\.x 1 3\r\nyes/);
         expect(await two.say("")).toBe("");
