@@ -422,12 +422,13 @@ export class Federation {
   /** The orchestrator's files as they should be: to be read only. */
   #files(): Disk {
     const files = this.#orchestratorHost.disk.files();
+    for (const path of new Set(this.#flips.map(({ path }) => path))) files.set(path, files.get(path)!.slice());
     for (const { path, bit } of this.#flips) files.get(path)![bit >>> 3] ^= 1 << (bit & 7);
     return {
       list: async () => [...files.keys()],
       size: async (path: string) => files.get(path)?.length,
-      read: async (path: string) => files.get(path)?.slice(),
-      readAt: async (path: string, offset: number, length: number) => files.get(path)!.slice(offset, offset + length),
+      read: async (path: string) => files.get(path),
+      readAt: async (path: string, offset: number, length: number) => files.get(path)!.subarray(offset, offset + length),
     } as unknown as Disk;
   }
 

@@ -141,35 +141,36 @@ export class Host {
 
   /** The disk as a process sees it: an fsync takes its time, and what the process does not survive it does not hear of. */
   #through(process: Process): Disk {
-    const mount = this.disk.mount();
+    const calls = this.disk.calls();
     const { schedule, syncMs, random } = this.#options;
-    const perform = <T>(name: string, operation: () => Promise<T>): Promise<T> => {
+    const perform = <T>(name: string, operation: () => T): Promise<T> => {
       if (process.fenced) return Promise.reject(new Error(`EIO: ${name}, the disk belongs to another process`));
       if (!process.alive) return NEVER;
-      return operation().then((value) => (process.alive ? value : NEVER), (error) => {
-        if (!process.alive) return NEVER;
-        if (!(error instanceof Crash) || process.fenced) throw error;
+      try {
+        return Promise.resolve(operation());
+      } catch (error) {
+        if (!(error instanceof Crash)) return Promise.reject(error);
         this.crash(error.message);
         return NEVER;
-      });
+      }
     };
-    const slowly = (name: string, operation: () => Promise<void>): Promise<void> => {
+    const slowly = (name: string, operation: () => void): Promise<void> => {
       if (syncMs === 0) return perform(name, operation);
       return new Promise((resolve, reject) => {
         schedule.in(syncMs * random.uniform(), `${process.name} ${name}`, () => perform(name, operation).then(resolve, reject), process);
       });
     };
     return {
-      list: (folder) => perform("list", () => mount.list(folder)),
-      size: (path) => perform("size", () => mount.size(path)),
-      read: (path) => perform("read", () => mount.read(path)),
-      readAt: (path, offset, length) => perform("readAt", () => mount.readAt(path, offset, length)),
-      append: (path, chunks) => perform("append", () => mount.append(path, chunks)),
-      write: (path, bytes) => perform("write", () => mount.write(path, bytes)),
-      sync: (path) => slowly("fsync", () => mount.sync(path)),
-      syncFolder: (folder) => slowly("fsync of folder", () => mount.syncFolder(folder)),
-      rename: (from, to) => perform("rename", () => mount.rename(from, to)),
-      remove: (path) => perform("remove", () => mount.remove(path)),
+      list: (folder) => perform("list", () => calls.list(folder)),
+      size: (path) => perform("size", () => calls.size(path)),
+      read: (path) => perform("read", () => calls.read(path)),
+      readAt: (path, offset, length) => perform("readAt", () => calls.readAt(path, offset, length)),
+      append: (path, chunks) => perform("append", () => calls.append(path, chunks)),
+      write: (path, bytes) => perform("write", () => calls.write(path, bytes)),
+      sync: (path) => slowly("fsync", () => calls.sync(path)),
+      syncFolder: (folder) => slowly("fsync of folder", () => calls.syncFolder(folder)),
+      rename: (from, to) => perform("rename", () => calls.rename(from, to)),
+      remove: (path) => perform("remove", () => calls.remove(path)),
       close: () => Promise.resolve(),
     };
   }
