@@ -49,6 +49,8 @@ function firstOf(found: readonly string[], keys: readonly string[]): number {
   return begins.find((begin) => keys.slice(begin).every((key, at) => found[at] === key)) ?? begins[0] ?? keys.length;
 }
 
+const NOBODY: ReadonlySet<string> = new Set();
+
 /** As the entries have it; what is on its way to be one is not yet. */
 const PHASES = { starting: "closed", opening: "closed", open: "open", closing: "open", computing: "open", done: "done", failed: "failed" } as const;
 
@@ -72,6 +74,8 @@ export class Checker {
   /** Of these nobody knows whether their outbox is what they wrote. */
   readonly forgetful = new Set<string>();
   readonly #told = new Map<string, Told>();
+  /** Updates that have arrived at an orchestrator and were not answered, of processes that are dead, too. */
+  readonly #arrived = new Set<Uint8Array>();
   readonly #figures = new Map<string, Float64Array>();
   readonly #reports = new Map<number, string>();
   readonly #schedule: Schedule;
@@ -96,10 +100,22 @@ export class Checker {
 
   #apply(entry: Entry): void {
     const { reference } = this;
-    reference.apply(entry);
+    reference.apply(entry, this.#onTheirWay(entry));
     if (entry.kind === "closed") this.#closedAt = this.#schedule.count;
     if (entry.kind === "opened") this.#enoughAt = Infinity;
     if (entry.kind === "update" && reference.enough) this.#enoughAt = Math.min(this.#enoughAt, this.#schedule.count);
+  }
+
+  /** By whom there are updates of its round that have arrived and were not answered. */
+  #onTheirWay(entry: Entry): ReadonlySet<string> {
+    if (entry.kind !== "opened" || entry.attempt === 1) return NOBODY;
+    const updates = [...this.#arrived].map((frame) => parse(frame).fields).filter(({ round }) => round === entry.round);
+    return new Set(updates.flatMap(({ client, members }) => (members ? members.map(({ id }: { readonly id: string }) => id) : [client])));
+  }
+
+  /** A whole request has come to an orchestrator. */
+  arrives(request: Uint8Array): void {
+    if (kindOf(request) === "update") this.#arrived.add(request);
   }
 
   /**
@@ -126,6 +142,7 @@ export class Checker {
   restarted(orchestrator: Orchestrator, epoch: number): void {
     const { reference } = this;
     const { state } = orchestrator;
+    this.#arrived.clear();
     check(epoch > this.epoch, "epoch", () => `epoch ${epoch} after ${this.epoch}`);
     this.epoch = epoch;
     if (reference.round === 0) return;
@@ -145,6 +162,7 @@ export class Checker {
   /** A reply leaves an orchestrator's process. The request may have been damaged on its way, and is then refused. */
   leaves(request: Uint8Array, reply: Uint8Array, process: Process): void {
     const kind = kindOf(reply);
+    this.#arrived.delete(request);
     const frame = parse(reply);
     const { fields } = frame;
     const { reference } = this;

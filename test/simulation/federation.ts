@@ -10,6 +10,7 @@ import type { Digest } from "../../src/federation/clock.ts";
 import type { Disk } from "../../src/federation/disk.ts";
 import type { Exchange } from "../../src/federation/exchange.ts";
 import { guard } from "../../src/federation/guard.ts";
+import { HEADER_BYTES, readJournal } from "../../src/federation/journal.ts";
 import { Orchestrator } from "../../src/federation/orchestrator.ts";
 import { diskOutbox } from "../../src/federation/outbox.ts";
 import type { Roster } from "../../src/federation/roster.ts";
@@ -45,6 +46,8 @@ interface Factory {
 interface Flip {
   readonly path: string;
   readonly bit: number;
+  /** In the last segment, and a record behind it says that it was durable: a start that goes on has lost it. */
+  readonly proven: boolean;
 }
 
 export class Federation {
@@ -120,14 +123,13 @@ export class Federation {
     await schedule.run(() => this.#finished && this.#factories.every(({ done }) => done));
     if (!this.#finished || this.#factories.some(({ done }) => !done)) throw this.#stuck("nothing is left to happen");
     schedule.afterEach();
-    await checker.ended(this.#files(), swarm.keepSegments === null);
+    await checker.ended(this.#diskOf(this.#files()), swarm.keepSegments === null);
   }
 
   // The orchestrator
 
   #startOrchestrator(process: Process, disk: Disk): void {
-    this.#flip();
-    this.#open(process, disk).catch(async (error) => {
+    this.#flip().then(() => this.#open(process, disk)).catch(async (error) => {
       if (!process.alive || process.fenced) return;
       if (error instanceof Violation) return this.#fail(error);
       if (error instanceof DamageError && (await this.#isOtherSlotWhole())) return this.#fail(new Violation("I7", `one damaged snapshot of two stops the start: ${error.message}`));
@@ -141,7 +143,9 @@ export class Federation {
     const { swarm, checker, schedule } = this;
     const digest = this.#digestOf(process);
     const opened = await openStore(disk, { digest, keepSegments: swarm.keepSegments ?? undefined, random: randomOf(`${this.#seed} salt`) });
-    await checker.recovered(this.#files(), swarm.keepSegments === null);
+    const missed = this.#flips.find(({ proven }) => proven);
+    if (missed) throw new Violation("I7", `bit ${missed.bit} of "${missed.path}" has changed, a record behind it says that it was durable, and the start takes it for a torn tail`);
+    await checker.recovered(this.#diskOf(this.#files()), swarm.keepSegments === null);
     const { reference } = checker;
     const { maxSamples, ...policy } = reference.options.policy;
     const orchestrator = await Orchestrator.open({
@@ -174,6 +178,7 @@ export class Federation {
   /** Every reply is looked at when it leaves, and is a moment to die. */
   #watched(orchestrator: Orchestrator, process: Process): (frame: Uint8Array, signal: AbortSignal | undefined, sender?: string) => Promise<Uint8Array> {
     return async (frame, signal, sender) => {
+      if (whole(frame)) this.checker.arrives(frame);
       const reply = await orchestrator.handle(frame, signal, sender);
       if (!process.alive) return never();
       this.#watch(() => this.checker.leaves(frame, reply, process));
@@ -391,24 +396,36 @@ export class Federation {
     return new Violation("I8", `${why}, and ${open.join(", ") || "nobody"} is not done; the orchestrator is ${state ? `in round ${state.round}, attempt ${state.attempt}, ${state.phase}, invited ${state.cohort}, has ${Object.keys(state.updates)}` : "down"}`);
   }
 
-  #flip(): void {
+  /** A bit changes while the orchestrator is down. */
+  async #flip(): Promise<void> {
     if (this.#flipsLeft === 0 || !this.#faulty) return;
-    const files = [...this.#orchestratorHost.disk.files()].filter(([, bytes]) => bytes.length > 0).sort(([a], [b]) => (a < b ? -1 : 1));
+    const files = [...this.#files().entries()].filter(([, bytes]) => bytes.length > 0).sort(([a], [b]) => (a < b ? -1 : 1));
     const last = files.map(([path]) => path).filter((path) => path.startsWith("journal-0")).at(-1);
-    if (!last) return;
+    if (!last || this.#flips.some(({ proven }) => proven)) return; // another flip might hit what proves it
     this.#flipsLeft -= 1;
     const [path, bytes] = files[this.#chaos.integer(files.length)];
     // What was written last cannot be told from a torn tail when it is damaged: nothing behind it says that it was durable.
-    const bit = this.#chaos.integer(8 * (path === last ? 4096 : bytes.length));
+    const records = path === last && this.#flips.length === 0 && this.#chaos.uniform() < 0.7 ? await this.#provenRecords(last) : [];
+    const [from, to] = records.length > 0 ? records[this.#chaos.integer(records.length)] : [0, path === last ? 4096 : bytes.length];
+    const bit = 8 * from + this.#chaos.integer(8 * (to - from));
     this.#orchestratorHost.disk.flip(path, bit);
-    this.#flips.push({ path, bit });
+    this.#flips.push({ path, bit, proven: records.length > 0 });
     this.schedule.note(`bit ${bit} of "${path}" flips`);
+  }
+
+  /** Where the records of the last segment lie that a later one proves to have been durable, without their padding. */
+  async #provenRecords(segment: string): Promise<(readonly [from: number, to: number])[]> {
+    const disk = this.#diskOf(this.#files());
+    const records = [];
+    for await (const { sequence, synced, offset, body } of readJournal(disk, [segment], digest)) records.push({ sequence, synced, from: offset, to: offset + HEADER_BYTES + body.length });
+    const proven = Math.max(0, ...records.map(({ synced }) => synced));
+    return records.filter(({ sequence }) => sequence <= proven).map(({ from, to }) => [from, to]);
   }
 
   /** Nothing is damaged but one of two whole snapshots: the other one and the journal have what it said. */
   async #isOtherSlotWhole(): Promise<boolean> {
     if (this.#flips.length !== 1 || !this.#flips[0].path.startsWith("snapshot-")) return false;
-    const { snapshots } = await readStore(this.#files(), { digest });
+    const { snapshots } = await readStore(this.#diskOf(this.#files()), { digest });
     return snapshots.length === 2;
   }
 
@@ -419,11 +436,16 @@ export class Federation {
     return flips.length > 0;
   }
 
-  /** The orchestrator's files as they should be: to be read only. */
-  #files(): Disk {
+  /** The orchestrator's files as they should be: to be looked at before anything else happens. */
+  #files(): Map<string, Uint8Array> {
     const files = this.#orchestratorHost.disk.files();
     for (const path of new Set(this.#flips.map(({ path }) => path))) files.set(path, files.get(path)!.slice());
     for (const { path, bit } of this.#flips) files.get(path)![bit >>> 3] ^= 1 << (bit & 7);
+    return files;
+  }
+
+  /** To be read only. */
+  #diskOf(files: ReadonlyMap<string, Uint8Array>): Disk {
     return {
       list: async () => [...files.keys()],
       size: async (path: string) => files.get(path)?.length,

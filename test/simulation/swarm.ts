@@ -100,11 +100,11 @@ export function draw(seed: number): Swarm {
   const { uniform, integer } = random(seed, "swarm");
   const chance = (share: number) => uniform() < share;
   const between = (least: number, most: number) => least + integer(most - least + 1);
-  /** Small numbers are the most frequent. */
-  const few = (least: number, most: number) => least + Math.floor((most - least + 1) * uniform() ** 4);
+  /** Small numbers are the most frequent: most defects need few, and what is spared there is more seeds. */
+  const few = (least: number, most: number, power = 4) => least + Math.floor((most - least + 1) * uniform() ** power);
   const times = <T>(count: number, make: () => T): T[] => Array.from({ length: count }, make);
 
-  const clients = few(2, 12);
+  const clients = few(2, 12, 6);
   const float32 = chance(0.08);
   const faultsMs = between(3000, 20_000);
   const moment = (): Moment => {
@@ -123,7 +123,7 @@ export function draw(seed: number): Swarm {
   const cohort = chance(0.35) ? between(1, clients) : null;
   return {
     clients,
-    rounds: few(1, 8),
+    rounds: few(1, 8, 5),
     parameters: chance(0.7) ? 16 : between(17, 64),
     arithmetic: float32 ? "float32" : "lattice",
     policy: {
