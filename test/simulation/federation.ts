@@ -107,6 +107,11 @@ export class Federation {
     });
   }
 
+  /** How many planned crashes and failures of disks have not happened. */
+  get planned(): number {
+    return [this.#orchestratorHost, this.#aggregatorHost, ...this.#factories.map(({ host }) => host)].reduce((sum, host) => sum + (host?.planned ?? 0), 0);
+  }
+
   /** @throws Violation, or whatever is thrown where nothing should be */
   async run(): Promise<void> {
     const { schedule, swarm, checker } = this;

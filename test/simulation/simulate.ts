@@ -8,6 +8,7 @@ import { Violation } from "./reference.ts";
 import { draw, WITHOUT, type Swarm } from "./swarm.ts";
 
 export { draw };
+export { everyStep } from "./steps.ts";
 
 export interface Failure {
   /** An invariant's name, or "crash" for what is thrown where nothing should be. */
@@ -26,6 +27,10 @@ export interface Outcome {
   readonly last: readonly string[];
   readonly acknowledged: number;
   readonly refusals: ReadonlyMap<string, number>;
+  /** SHA-256 of the last parameters. */
+  readonly model: string;
+  /** How many planned crashes and failures of disks were not reached. */
+  readonly planned: number;
 }
 
 /** @param stacks with the stacks of errors, of which a run makes hundreds that nobody reads */
@@ -46,6 +51,7 @@ export async function run(seed: number, swarm: Swarm = draw(seed), stacks = fals
   return {
     seed, failure, hash: schedule.hash, events: schedule.count, virtualMs: schedule.nowMs, last: [...schedule.last],
     acknowledged: checker.acknowledged.size, refusals: checker.refusals,
+    model: checker.reference.model, planned: federation.planned,
   };
 }
 

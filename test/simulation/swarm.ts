@@ -10,12 +10,12 @@ import { random } from "../../src/kernels/random.ts";
 export type Moment =
   /** Of virtual time. */
   | { readonly at: "time"; readonly ms: number }
-  /** In the middle of the process's n-th operation on its disk from now on. */
-  | { readonly at: "operation"; readonly count: number }
+  /** In the middle of the process's n-th operation on its disk from now on, or right before or after it. */
+  | { readonly at: "operation"; readonly count: number; readonly part?: "before" | "after" }
   /** Right before or right after the n-th answer of this kind leaves or arrives. */
-  | { readonly at: "answer"; readonly kind: "accepted" | "model" | "gathered"; readonly count: number; readonly sent: boolean }
+  | { readonly at: "answer"; readonly kind: "accepted" | "model" | "gathered" | "any"; readonly count: number; readonly sent: boolean }
   /** When the n-th entry of this kind has become true. */
-  | { readonly at: "entry"; readonly kind: "opened" | "update" | "closed"; readonly count: number };
+  | { readonly at: "entry"; readonly kind: "opened" | "update" | "closed" | "any"; readonly count: number };
 
 export interface CrashPlan {
   readonly moment: Moment;
