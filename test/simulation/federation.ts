@@ -198,12 +198,12 @@ export class Federation {
     };
   }
 
-  #guarded(handle: (frame: Uint8Array, signal: AbortSignal | undefined, sender?: string) => Promise<Uint8Array>, process: Process): Exchange {
+  #guarded(handle: (frame: Uint8Array, signal: AbortSignal | undefined, sender?: string) => Promise<Uint8Array>, process: Process, id = "orchestrator"): Exchange {
     const roster = this.#roster;
     if (!roster) return (frame, signal) => handle(frame, signal);
     return guard(handle, {
-      signer: signerOf("orchestrator"), verify, roster: () => roster, digest, random: randomOf(`${this.#seed} ${process.name}`), log: () => {},
-      wallMs: () => WALL_MS + this.schedule.nowMs + this.#orchestratorWallMs,
+      signer: signerOf(id), verify, roster: () => roster, digest, random: randomOf(`${this.#seed} ${process.name}`), log: () => {},
+      wallMs: () => WALL_MS + this.schedule.nowMs + (id === "orchestrator" ? this.#orchestratorWallMs : 0),
     });
   }
 
@@ -257,6 +257,7 @@ export class Federation {
     const { id, index, samples, host, line } = factory;
     const { swarm, checker } = this;
     const address = index < swarm.members ? this.#aggregatorAddress : this.#orchestratorAddress;
+    const exchange = this.#sealed(id, address.name, process, this.#network.connect(process, line, address), () => factory.wallMs);
     const learner = toyLearner({
       parameters: swarm.parameters, seed: 1000 * index + host.starts, samples, idle: (this.#seed + index) % 7 === 0,
       work: () => new Promise((resolve) => process.clock.after(swarm.trainMs * (0.5 + 0.5 * host.random.uniform()), resolve)),
@@ -264,7 +265,7 @@ export class Federation {
       onEvaluate: () => this.#watch(() => checker.evaluates(id, process)),
     });
     const retry = { clock: process.clock, random: () => host.random.uniform(), firstMs: 200, mostMs: 3000, isFinal: (error: unknown) => error instanceof IdentityError };
-    const client = new FactoryClient({ id, learner, fingerprint: FINGERPRINT, retry, digest, outbox: diskOutbox(disk), exchange: this.#asked(factory, process, this.#sealed(factory, process, this.#network.connect(process, line, address))) });
+    const client = new FactoryClient({ id, learner, fingerprint: FINGERPRINT, retry, digest, outbox: diskOutbox(disk), exchange: this.#asked(factory, process, exchange) });
     const gathered = swarm.gather ? client.gather(TOPIC, Float64Array.of(index + 0.1, samples / 3)) : Promise.resolve();
     gathered.then(() => client.run()).then((parameters) => this.#watch(() => {
       if (!process.alive) return;
@@ -279,11 +280,11 @@ export class Federation {
     });
   }
 
-  #sealed({ id, index }: Factory, process: Process, exchange: Exchange): Exchange {
+  /** @param answers who has to */
+  #sealed(id: string, answers: string, process: Process, exchange: Exchange, wallMs = () => 0): Exchange {
     const roster = this.#roster;
     if (!roster) return exchange;
-    const factory = this.#factories[index];
-    return seal(exchange, { signer: signerOf(id), verify, roster, digest, random: randomOf(`${this.#seed} ${process.name}`), wallMs: () => WALL_MS + this.schedule.nowMs + factory.wallMs });
+    return seal(exchange, { signer: signerOf(id), verify, roster, digest, random: randomOf(`${this.#seed} ${process.name}`), wallMs: () => WALL_MS + this.schedule.nowMs + wallMs(), orchestrator: answers });
   }
 
   /** Every request of a client is looked at when it leaves, every reply when it arrives; each is a moment to die. */
@@ -312,16 +313,16 @@ export class Federation {
     const host = this.#aggregatorHost!;
     const members = this.#factories.slice(0, swarm.members).map(({ id }) => id);
     const retry = { clock: process.clock, random: () => host.random.uniform(), firstMs: 200, mostMs: 3000 };
-    const exchange = this.#network.connect(process, this.#aggregatorLine, this.#orchestratorAddress);
+    const exchange = this.#sealed("line", "orchestrator", process, this.#network.connect(process, this.#aggregatorLine, this.#orchestratorAddress));
     const aggregator = new Aggregator({ id: "line", members, exchange, parameters: swarm.parameters, deadlineMs: 2 * swarm.trainMs, clock: process.clock, retry });
     this.#aggregatorAddress.now = {
       process,
-      handle: async (frame, signal) => {
-        const reply = await aggregator.handle(frame, signal);
+      handle: this.#guarded(async (frame, signal, sender) => {
+        const reply = await aggregator.handle(frame, signal, sender);
         const doom = host.process === process ? host.answer(kindOf(reply)) : undefined;
         if (doom) host.crash("an answer of the aggregator is not sent");
         return process.alive ? reply : never();
-      },
+      }, process, "line"),
     };
   }
 
@@ -408,7 +409,10 @@ export class Federation {
     const last = files.map(([path]) => path).filter((path) => path.startsWith("journal-0")).at(-1);
     if (!last || this.#flips.some(({ proven }) => proven)) return; // another flip might hit what proves it
     this.#flipsLeft -= 1;
-    const [path, bytes] = files[this.#chaos.integer(files.length)];
+    // There are two snapshots and perhaps many segments.
+    const slots = files.filter(([path]) => path.startsWith("snapshot-"));
+    const among = slots.length > 0 && this.#chaos.uniform() < 0.4 ? slots : files;
+    const [path, bytes] = among[this.#chaos.integer(among.length)];
     // What was written last cannot be told from a torn tail when it is damaged: nothing behind it says that it was durable.
     const records = path === last && this.#flips.length === 0 && this.#chaos.uniform() < 0.7 ? await this.#provenRecords(last) : [];
     const [from, to] = records.length > 0 ? records[this.#chaos.integer(records.length)] : [0, path === last ? 4096 : bytes.length];
@@ -463,7 +467,8 @@ export class Federation {
     const time = (ms: number) => new Date(ms).toISOString().replace(".000", "");
     const valid = { notBefore: time(WALL_MS - DAY_MS), notAfter: time(WALL_MS + DAY_MS) };
     const ids = this.#factories.map(({ id }) => id);
-    return rosterOf(ids, this.swarm.clocks ? { changes: Object.fromEntries(ids.map((id) => [id, valid])) } : {});
+    const changes = this.swarm.clocks ? Object.fromEntries(ids.map((id) => [id, valid])) : {};
+    return rosterOf(ids, { changes: { ...changes, ...(this.swarm.members > 0 && { line: { role: "aggregator" } }) } });
   }
 
   #watch(look: () => void): void {

@@ -136,7 +136,7 @@ export function draw(seed: number): Swarm {
     },
     maxSamples: between(50, 1000),
     members,
-    seal: members === 0 && chance(0.12),
+    seal: members === 0 ? chance(0.12) : random(seed, "sealed line").uniform() < 0.15,
     gather: chance(0.15),
     keepSegments: chance(0.3) ? between(0, 2) : null,
     trainMs: chance(0.5) ? 50 : between(50, 3000),
