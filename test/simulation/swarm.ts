@@ -121,7 +121,7 @@ export function draw(seed: number): Swarm {
   const members = !float32 && chance(0.15) ? between(1, clients) : 0;
   const deadlineMs = chance(0.75) ? between(500, 6000) : null;
   const cohort = chance(0.35) ? between(1, clients) : null;
-  return {
+  const swarm: Swarm = {
     clients,
     rounds: few(1, 8, 5),
     parameters: chance(0.7) ? 16 : between(17, 64),
@@ -162,4 +162,7 @@ export function draw(seed: number): Swarm {
     clocks: chance(0.2),
     enrol: chance(0.1),
   };
+  // Segments are removed from the third snapshot on, and what is wrong with that shows after a power failure or with a damaged snapshot.
+  const removes = swarm.keepSegments !== null && (swarm.flips > 0 || swarm.crashes.some(({ power }) => power));
+  return removes ? { ...swarm, rounds: Math.max(4, swarm.rounds), keepSegments: 0 } : swarm;
 }
