@@ -254,6 +254,10 @@ export class FactoryClient {
 
   #checked(request: Request, reply: ReturnType<typeof decode>): Reply {
     if ("client" in reply) throw new MisplacedError(`orchestrator answered with a request, "${reply.kind}"`);
+    // Its model was handed out, so the round is closed: who does not know that speaks for an orchestrator that is no more.
+    if (reply.kind === "refused" && reply.code === "round" && request.kind === "gather" && request.topic === EVALUATION) {
+      throw new Error(`an orchestrator answered that has not closed round ${request.round}: it has been replaced`);
+    }
     if (reply.kind === "refused") throw new RefusedError(reply.code, `client "${this.id}": ${nameOf(request)} refused: ${reply.reason}`);
     if (reply.kind === "description") throw new MisplacedError(`orchestrator answered "description" to ${nameOf(request)}`);
     if (reply.fingerprint !== this.#named.fingerprint || reply.task !== this.#named.task) {

@@ -114,15 +114,18 @@ export const segmentFirst = (name: string) => (/^journal-\d{12}$/.test(name) ? N
  * @throws TypeError or RangeError when JSON would lose something of them, or the entry does not fit a record.
  */
 export function encodeFields({ kind, fields, numbers }: Entry): Uint8Array {
-  const check = (name: string, value: unknown) => {
-    if (typeof value === "number" && !Number.isFinite(value)) throw new RangeError(`entry "${kind}": field "${name}" expected a finite number, got ${value}; JSON has no other`);
-    if (ArrayBuffer.isView(value)) throw new TypeError(`entry "${kind}": field "${name}" expected JSON, got a typed array; hand it over as the entry's numbers`);
-    return value;
-  };
   if (typeof kind !== "string") throw new TypeError(`entry: "kind" expected a string, got ${typeof kind}`);
   if (!(numbers instanceof Uint8Array)) throw new TypeError(`entry "${kind}": "numbers" expected a Uint8Array`);
   if (numbers.length > MAX_NUMBERS_BYTES) throw new RangeError(`entry "${kind}": "numbers" expected at most ${MAX_NUMBERS_BYTES} bytes, got ${numbers.length}`);
-  return encoder.encode(JSON.stringify({ kind, fields }, check));
+  checkJson(kind, "fields", fields);
+  return encoder.encode(JSON.stringify({ kind, fields }));
+}
+
+function checkJson(kind: string, name: string, value: unknown): void {
+  if (typeof value === "number" && !Number.isFinite(value)) throw new RangeError(`entry "${kind}": field "${name}" expected a finite number, got ${value}; JSON has no other`);
+  if (typeof value !== "object" || value === null) return;
+  if (ArrayBuffer.isView(value)) throw new TypeError(`entry "${kind}": field "${name}" expected JSON, got a typed array; hand it over as the entry's numbers`);
+  for (const inner of Object.keys(value)) checkJson(kind, inner, (value as Record<string, unknown>)[inner]);
 }
 
 /** The entry in a record; its numbers are a copy that begins at offset 0 of its buffer. */

@@ -23,7 +23,6 @@
  * fields against a strict schema. The checksum finds accidents (it finds every single flipped bit and
  * every burst of up to 32); it does not find an attacker.
  */
-import * as z from "zod/mini";
 import { BUILDS, type BuildName } from "../kernels/build.ts";
 import { crc32 } from "./checksum.ts";
 
@@ -98,65 +97,69 @@ type Numbers = Int32Array | Float32Array | Float64Array | BigInt64Array;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** What zod says of a wrong value; handed to each parse, because zod's own setting is one for the whole process. */
-const texts = { error: z.locales.en().localeError };
+/** What a field must be. A frame is checked on every turn of a round, so this is written out and not left to a library of schemas. */
+interface Rule {
+  readonly holds: (value: unknown) => boolean;
+  readonly expected: string;
+}
+const text = (pattern: RegExp, expected: string): Rule => ({ holds: (value) => typeof value === "string" && pattern.test(value), expected });
+const oneOf = (words: readonly string[]): Rule => ({ holds: (value) => typeof value === "string" && words.includes(value), expected: words.join(" or ") });
 
-const fingerprint = z.string().check(z.regex(/^[0-9a-f]{8,128}$/, "expected 8 to 128 hexadecimal digits"));
+const fingerprint = text(/^[0-9a-f]{8,128}$/, "8 to 128 hexadecimal digits");
 /** Starts with a letter or digit, so that an id may become a file name or a subject without surprises. */
-const client = z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "expected 1 to 64 of A-Z a-z 0-9 . _ -, the first a letter or digit"));
-const topic = z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$/, "expected 1 to 64 of A-Z a-z 0-9 . _ / -, the first a letter or digit"));
-const natural = z.int().check(z.gte(0));
-/** SHA-256 of parameters as little-endian float32. */
-const model = z.string().check(z.regex(/^[0-9a-f]{64}$/, "expected 64 hexadecimal digits"));
-const named = { task: client, fingerprint };
+const client = text(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "1 to 64 of A-Z a-z 0-9 . _ -, the first a letter or digit");
+const topic = text(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$/, "1 to 64 of A-Z a-z 0-9 . _ / -, the first a letter or digit");
+const natural: Rule = { holds: (value) => Number.isSafeInteger(value) && (value as number) >= 0, expected: "integer >= 0" };
 /** Any number of samples: a wrong one is a reason to refuse an update, not to misread a frame. */
-const member = z.strictObject({ id: client, samples: z.number(), loss: z.number() });
+const finite: Rule = { holds: Number.isFinite, expected: "finite number" };
+/** SHA-256 of parameters as little-endian float32. */
+const model = text(/^[0-9a-f]{64}$/, "64 hexadecimal digits");
+const reason: Rule = { holds: (value) => typeof value === "string" && value.length <= 1024, expected: "text of at most 1024 characters" };
+const anything: Rule = { holds: () => true, expected: "anything" };
+const named = { task: client, fingerprint };
+const member: Rules<Member> = { id: client, samples: finite, loss: finite };
+const members: Rule = { holds: (value) => value === undefined || (Array.isArray(value) && value.every((each) => misfitOf(member, each) === undefined)), expected: "list of members, each with id, samples and loss" };
 
 const INT32 = 1;
 const FLOAT32 = 2;
 const FLOAT64 = 3;
 const INT64 = 4;
 
-/** The code of each kind on the wire, the schema of its fields, the elements its numbers may have. */
-const KINDS: { readonly [K in Kind]: { readonly code: number; readonly fields: z.ZodMiniType<Fields<K>>; readonly elements: readonly number[] } } = {
-  join: { code: 1, fields: z.strictObject({ ...named, client, build: z.enum(BUILDS) }), elements: [] },
-  welcome: {
-    code: 2,
-    fields: z.strictObject({ ...named, clients: natural, parameters: natural, startRound: natural, rounds: natural, arithmetic: z.enum(["lattice", "float32"]) }),
-    elements: [],
-  },
-  gather: { code: 3, fields: z.strictObject({ ...named, client, topic, round: natural }), elements: [FLOAT64] },
-  gathered: { code: 4, fields: z.strictObject({ ...named, topic, round: natural }), elements: [FLOAT64] },
-  pull: { code: 5, fields: z.strictObject({ ...named, client }), elements: [] },
-  model: { code: 6, fields: z.strictObject({ ...named, epoch: natural, round: natural, attempt: natural, model, settings: z.unknown() }), elements: [FLOAT32] },
-  done: { code: 7, fields: z.strictObject({ ...named, epoch: natural, round: natural, model }), elements: [FLOAT32] },
-  update: {
-    code: 8,
-    fields: z.strictObject({ ...named, client, round: natural, attempt: natural, model, samples: z.number(), loss: z.number(), members: z.optional(z.array(member)) }),
-    elements: [INT32, FLOAT32, INT64],
-  },
-  accepted: { code: 9, fields: z.strictObject({ ...named, round: natural }), elements: [] },
-  refused: { code: 10, fields: z.strictObject({ ...named, code: z.enum(REFUSAL_CODES), reason: z.string().check(z.maxLength(1024)) }), elements: [] },
-  describe: { code: 11, fields: z.strictObject({ task: client, client }), elements: [] },
-  description: { code: 12, fields: z.strictObject({ task: client, description: z.unknown() }), elements: [] },
+/** A rule for each field, in the order in which they are written. */
+type Rules<T> = { readonly [Name in keyof T]-?: Rule };
+
+/** The code of each kind on the wire, what its fields must be, the elements its numbers may have. */
+const KINDS: { readonly [K in Kind]: { readonly code: number; readonly fields: Rules<Fields<K>>; readonly elements: readonly number[] } } = {
+  join: { code: 1, fields: { ...named, client, build: oneOf(BUILDS) }, elements: [] },
+  welcome: { code: 2, fields: { ...named, clients: natural, parameters: natural, startRound: natural, rounds: natural, arithmetic: oneOf(["lattice", "float32"]) }, elements: [] },
+  gather: { code: 3, fields: { ...named, client, topic, round: natural }, elements: [FLOAT64] },
+  gathered: { code: 4, fields: { ...named, topic, round: natural }, elements: [FLOAT64] },
+  pull: { code: 5, fields: { ...named, client }, elements: [] },
+  model: { code: 6, fields: { ...named, epoch: natural, round: natural, attempt: natural, model, settings: anything }, elements: [FLOAT32] },
+  done: { code: 7, fields: { ...named, epoch: natural, round: natural, model }, elements: [FLOAT32] },
+  update: { code: 8, fields: { ...named, client, round: natural, attempt: natural, model, samples: finite, loss: finite, members }, elements: [INT32, FLOAT32, INT64] },
+  accepted: { code: 9, fields: { ...named, round: natural }, elements: [] },
+  refused: { code: 10, fields: { ...named, code: oneOf(REFUSAL_CODES), reason }, elements: [] },
+  describe: { code: 11, fields: { task: client, client }, elements: [] },
+  description: { code: 12, fields: { task: client, description: anything }, elements: [] },
 };
 const kindOf = new Map(Object.entries(KINDS).map(([kind, row]) => [row.code, kind as Kind]));
 
 /** @throws RangeError when the id could not stand in a message. */
 export function checkClientId(id: string): string {
-  if (!client.safeParse(id).success) throw new RangeError(`client id expected 1 to 64 of A-Z a-z 0-9 . _ -, the first a letter or digit, got ${JSON.stringify(id)}`);
+  if (!client.holds(id)) throw new RangeError(`client id expected 1 to 64 of A-Z a-z 0-9 . _ -, the first a letter or digit, got ${JSON.stringify(id)}`);
   return id;
 }
 
 /** @throws RangeError when the name could not stand in a message. */
 export function checkTask(task: string): string {
-  if (!client.safeParse(task).success) throw new RangeError(`"task" expected 1 to 64 of A-Z a-z 0-9 . _ -, the first a letter or digit, got ${JSON.stringify(task)}`);
+  if (!client.holds(task)) throw new RangeError(`"task" expected 1 to 64 of A-Z a-z 0-9 . _ -, the first a letter or digit, got ${JSON.stringify(task)}`);
   return task;
 }
 
 /** @throws RangeError when the fingerprint could not stand in a message. */
 export function checkFingerprint(hash: string): string {
-  if (!fingerprint.safeParse(hash).success) throw new RangeError(`"fingerprint" expected 8 to 128 hexadecimal digits, got ${JSON.stringify(hash)}; see fingerprintOf`);
+  if (!fingerprint.holds(hash)) throw new RangeError(`"fingerprint" expected 8 to 128 hexadecimal digits, got ${JSON.stringify(hash)}; see fingerprintOf`);
   return hash;
 }
 
@@ -199,8 +202,8 @@ export function encode(message: Message): Uint8Array<ArrayBuffer> {
   const { code, elements } = KINDS[kind];
   const element = elementOf(numbers);
   if (!carries(elements, element)) throw new RangeError(`message "${kind}": numbers of this type do not belong here`);
-  const checked = checkFields(kind, fields);
-  const header = encoder.encode(JSON.stringify(checked));
+  checkFields(kind, fields);
+  const header = encoder.encode(JSON.stringify(inOrder(kind, fields)));
   if (header.length > MAX_FIELDS_BYTES) throw new RangeError(`message "${kind}": fields expected at most ${MAX_FIELDS_BYTES} bytes, got ${header.length}`);
   const bytes = numbers ? new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength) : new Uint8Array(0);
   const limit = numbersLimit(element, MAX_NUMBERS_BYTES);
@@ -232,7 +235,8 @@ export function decode(frame: Uint8Array, maxNumbersBytes = MAX_NUMBERS_BYTES): 
   const end = start + numbersBytes;
   if (!isWhole(frame)) throw damaged();
 
-  const fields = checkFields(kind, parseFields(frame.subarray(PREFIX_BYTES, start)));
+  const fields = parseFields(frame.subarray(PREFIX_BYTES, start));
+  checkFields(kind, fields);
   if (element === 0) return { kind, ...fields } as Message;
   const bytes = new Uint8Array(numbersBytes); // not frame.slice(): Node's Buffer makes that a view
   bytes.set(frame.subarray(start, end));
@@ -289,10 +293,32 @@ function parseFields(bytes: Uint8Array): unknown {
   }
 }
 
-function checkFields(kind: Kind, fields: unknown): object {
-  const result = KINDS[kind].fields.safeParse(fields, texts);
-  if (!result.success) throw new FrameError("frame", `message "${kind}": ${z.prettifyError(result.error).slice(0, 512)}`);
-  return result.data;
+/** @throws FrameError when a field is missing, unknown or not what it must be */
+function checkFields(kind: Kind, fields: unknown): asserts fields is Record<string, unknown> {
+  const misfit = misfitOf(KINDS[kind].fields, fields);
+  if (misfit !== undefined) throw new FrameError("frame", `message "${kind}": ${misfit.slice(0, 512)}`);
+}
+
+/** What of an object is not as it must be, in words. */
+function misfitOf(rules: Readonly<Record<string, Rule>>, value: unknown): string | undefined {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return `fields expected an object, got ${Array.isArray(value) ? "a list" : typeof value}`;
+  const fields = value as Readonly<Record<string, unknown>>;
+  for (const name in rules) {
+    const { holds, expected } = rules[name];
+    if (!holds(fields[name])) return `"${name}" expected ${expected}, got ${shown(fields[name])}`;
+  }
+  for (const name of Object.keys(fields)) if (!Object.hasOwn(rules, name)) return `field ${JSON.stringify(name)} is not known`;
+  return undefined;
+}
+
+/** Of what may be nested without end, no more than its type. */
+const shown = (value: unknown): string => (typeof value === "string" ? JSON.stringify(value) : typeof value === "object" && value !== null ? "an object" : String(value));
+
+/** The same message is the same bytes, however it was put together. */
+function inOrder(kind: Kind, fields: Readonly<Record<string, unknown>>): object {
+  const ordered: Record<string, unknown> = {};
+  for (const name in KINDS[kind].fields) ordered[name] = fields[name];
+  return ordered;
 }
 
 const carries = (elements: readonly number[], element: number): boolean => (elements.length === 0 ? element === 0 : elements.includes(element));

@@ -161,7 +161,8 @@ function contributed(state: State, ticket: number, message: Contribution, nowMs:
   const lastClosed = state.phase === "done" ? state.round : state.round - 1;
   const evaluates = topic === EVALUATION;
   if (evaluates ? round !== lastClosed || round < state.plan.startRound : round !== 0) {
-    return refuse(state, ticket, "round", `gather "${topic}" of round ${round}, but ${lastClosed} is the last that closed`);
+    const code = evaluates && round < lastClosed ? "late" : "round";
+    return refuse(state, ticket, code, `gather "${topic}" of round ${round}, but ${lastClosed} is the last that closed`);
   }
   const found = topicOf(state, topic, round);
   if (!found && state.topics.length >= MAX_TOPICS) return refuse(state, ticket, "topic", `at most ${MAX_TOPICS} topics at a time`);

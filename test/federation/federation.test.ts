@@ -182,6 +182,21 @@ describe("history", () => {
     await expect(federate({ keepReports: -1 })).rejects.toThrow(/"keepReports" expected integer from 0 to 4, got -1/);
   });
 
+  test("gives its figures again when an orchestrator that was replaced did not know the round", async () => {
+    const [{ id, target, samples }] = factories;
+    const orchestrator = new Orchestrator({ clients: [id], parameters: initial, rounds: 1, fingerprint });
+    let refused = 0;
+    const misled: Exchange = async (request, signal) => {
+      if (decode(request).kind !== "gather" || refused++ > 0) return orchestrator.handle(request, signal);
+      return encode({ kind: "refused", task: "local", fingerprint, code: "round", reason: "0 is the last that closed" });
+    };
+    const clock = { nowMs: () => 0, after: (_: number, callback: () => void) => (queueMicrotask(callback), () => {}) };
+    await new FactoryClient({ id, exchange: misled, learner: learner(target, samples), fingerprint, retry: { clock, random: () => 0 } }).run();
+    const { history } = await orchestrator.finished;
+    expect(history[0].clients[0].evaluation.length).toBeGreaterThan(0);
+    expect(refused).toBe(2);
+  });
+
   test("counts the bytes that went over the exchange: a pull, a model, an update, an evaluation and their answers", async () => {
     let counted = 0;
     const metered = (handle: Exchange): Exchange => async (request, signal) => {

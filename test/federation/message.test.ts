@@ -44,12 +44,15 @@ function forged(set: (view: DataView) => void, frame = encode(update)): Uint8Arr
 }
 
 /** A frame with these fields, whatever they are. */
-function withFields(json: string): Uint8Array {
+function withFields(json: string, message: Message = { kind: "pull", task: "press", fingerprint, client: "a" }): Uint8Array {
   const header = new TextEncoder().encode(json);
   const frame = new Uint8Array(20 + header.length);
-  frame.set(encode({ kind: "pull", task: "press", fingerprint, client: "a" }).subarray(0, 16));
+  frame.set(encode(message).subarray(0, 16));
   frame.set(header, 16);
-  return forged((view) => view.setUint32(8, header.length, true), frame);
+  return forged((view) => {
+    view.setUint32(8, header.length, true);
+    view.setUint32(12, 0, true);
+  }, frame);
 }
 
 describe("a message", () => {
@@ -146,6 +149,15 @@ describe("a frame is refused with a RangeError", () => {
     }
   });
 
+  test.each([
+    ["samples are no number", `"samples":"8","loss":0`, /"samples" expected finite number, got "8"/],
+    ["a member has a field too many", `"samples":8,"loss":0,"members":[{"id":"b","samples":8,"loss":0,"more":1}]`, /"members" expected list of members/],
+    ["members are no list", `"samples":8,"loss":0,"members":{}`, /"members" expected list of members, .*, got an object/],
+  ])("of an update when %s", (_, rest, expected) => {
+    const json = `{"task":"t","fingerprint":"${fingerprint}","client":"a","round":1,"attempt":1,"model":"${"0".repeat(64)}",${rest}}`;
+    expect(() => decode(withFields(json, update))).toThrow(expected);
+  });
+
   test("when version, kind, element or the zero byte are not known", () => {
     expect(() => decode(forged((view) => view.setUint8(4, 1)))).toThrow(/expected protocol version 3, got 1/);
     expect(() => decode(forged((view) => view.setUint8(5, 99)))).toThrow(/unknown kind of message 99/);
@@ -164,6 +176,9 @@ describe("a frame is refused with a RangeError", () => {
     ["an endless id", `{"task":"t","fingerprint":"${fingerprint}","client":"${"a".repeat(65)}"}`],
     ["a hash that is none", `{"task":"t","fingerprint":"<script>","client":"a"}`],
     ["nesting without end", "[".repeat(60_000)],
+    ["nesting without end in a field", `{"task":"t","fingerprint":${"[".repeat(30_000)}${"]".repeat(30_000)},"client":"a"}`],
+    ["a number where a text belongs", `{"task":"t","fingerprint":12345678,"client":"a"}`],
+    ["what every object has", `{"task":"t","fingerprint":"${fingerprint}","client":"a","toString":1}`],
   ])("when its fields have %s", (_, json) => {
     expect(() => decode(withFields(json))).toThrow(FrameError);
   });

@@ -142,7 +142,8 @@ describe("the orchestrator's core", () => {
     driver.everyone((client) => gather(client, 1));
     expect(alive()).toEqual(["moments 0", "evaluation 1"]);
     driver.everyone((client) => update(client, 2));
-    expect(driver.reply(driver.send(gather("a", 1)))).toMatchObject({ code: "round" });
+    expect(driver.reply(driver.send(gather("a", 1)))).toMatchObject({ code: "late" });
+    expect(driver.reply(driver.send(gather("a", 3)))).toMatchObject({ code: "round" });
     driver.everyone((client) => update(client, 3));
     expect(alive()).toEqual(["moments 0"]);
     expect(driver.reply(driver.send(gather("a", 0, "moments")))).toMatchObject({ kind: "gathered" });

@@ -16,6 +16,8 @@ export interface Frame {
   readonly kind: FrameKind;
   readonly fields: Record<string, any>;
   readonly numbers: Uint8Array;
+  /** SHA-256 of the numbers. */
+  readonly digest: string;
 }
 
 const decoder = new TextDecoder();
@@ -23,12 +25,22 @@ const decoder = new TextDecoder();
 /** A whole frame's kind, without looking further. */
 export const kindOf = (frame: Uint8Array): FrameKind => KINDS[frame[5]] ?? "";
 
+/** Those that were looked at last: each is looked at again when it arrives, and a model by many. */
+const seen = new Map<Uint8Array, Frame>();
+
 /** What a frame that nobody has damaged says; read without the code that is tested. */
 export function parse(frame: Uint8Array): Frame {
+  const known = seen.get(frame);
+  if (known) return known;
   const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
   const start = 16 + view.getUint32(8, true);
   const fields = JSON.parse(decoder.decode(frame.subarray(16, start)));
-  return { kind: kindOf(frame), fields, numbers: frame.subarray(start, start + view.getUint32(12, true)) };
+  const numbers = frame.subarray(start, start + view.getUint32(12, true));
+  let digest: string | undefined;
+  const parsed = { kind: kindOf(frame), fields, numbers, get digest() { return (digest ??= sha256(numbers)); } };
+  if (seen.size === 64) seen.clear();
+  seen.set(frame, parsed);
+  return parsed;
 }
 
 /** Where in what was true the entries found begin: the same list of clients may come twice, so the rest has to fit, too. */
@@ -36,6 +48,8 @@ function firstOf(found: readonly string[], keys: readonly string[]): number {
   const begins = keys.flatMap((key, at) => (key === found[0] ? [at] : []));
   return begins.find((begin) => keys.slice(begin).every((key, at) => found[at] === key)) ?? begins[0] ?? keys.length;
 }
+
+const NOBODY: ReadonlySet<string> = new Set();
 
 /** As the entries have it; what is on its way to be one is not yet. */
 const PHASES = { starting: "closed", opening: "closed", open: "open", closing: "open", computing: "open", done: "done", failed: "failed" } as const;
@@ -60,6 +74,8 @@ export class Checker {
   /** Of these nobody knows whether their outbox is what they wrote. */
   readonly forgetful = new Set<string>();
   readonly #told = new Map<string, Told>();
+  /** Updates that have arrived at an orchestrator and were not answered, of processes that are dead, too. */
+  readonly #arrived = new Set<Uint8Array>();
   readonly #figures = new Map<string, Float64Array>();
   readonly #reports = new Map<number, string>();
   readonly #schedule: Schedule;
@@ -84,10 +100,22 @@ export class Checker {
 
   #apply(entry: Entry): void {
     const { reference } = this;
-    reference.apply(entry);
+    reference.apply(entry, this.#onTheirWay(entry));
     if (entry.kind === "closed") this.#closedAt = this.#schedule.count;
     if (entry.kind === "opened") this.#enoughAt = Infinity;
     if (entry.kind === "update" && reference.enough) this.#enoughAt = Math.min(this.#enoughAt, this.#schedule.count);
+  }
+
+  /** By whom there are updates of its round that have arrived and were not answered. */
+  #onTheirWay(entry: Entry): ReadonlySet<string> {
+    if (entry.kind !== "opened" || entry.attempt === 1) return NOBODY;
+    const updates = [...this.#arrived].map((frame) => parse(frame).fields).filter(({ round }) => round === entry.round);
+    return new Set(updates.flatMap(({ client, members }) => (members ? members.map(({ id }: { readonly id: string }) => id) : [client])));
+  }
+
+  /** A whole request has come to an orchestrator. */
+  arrives(request: Uint8Array): void {
+    if (kindOf(request) === "update") this.#arrived.add(request);
   }
 
   /**
@@ -114,6 +142,7 @@ export class Checker {
   restarted(orchestrator: Orchestrator, epoch: number): void {
     const { reference } = this;
     const { state } = orchestrator;
+    this.#arrived.clear();
     check(epoch > this.epoch, "epoch", () => `epoch ${epoch} after ${this.epoch}`);
     this.epoch = epoch;
     if (reference.round === 0) return;
@@ -133,15 +162,17 @@ export class Checker {
   /** A reply leaves an orchestrator's process. The request may have been damaged on its way, and is then refused. */
   leaves(request: Uint8Array, reply: Uint8Array, process: Process): void {
     const kind = kindOf(reply);
-    const { fields, numbers } = parse(reply);
+    this.#arrived.delete(request);
+    const frame = parse(reply);
+    const { fields } = frame;
     const { reference } = this;
     if (kind === "refused") this.refusals.set(fields.code, (this.refusals.get(fields.code) ?? 0) + 1);
     else if (kind === "accepted") this.#accepted(parse(request));
-    else if (kind === "gathered") this.#gathered(fields, numbers);
+    else if (kind === "gathered") this.#gathered(frame);
     else if (kind === "model") {
       const { client } = parse(request).fields;
       const { round, attempt, model, epoch } = fields;
-      check(sha256(numbers) === model, "I7", () => `round ${round} is handed out with parameters that do not have its hash`);
+      check(frame.digest === model, "I7", () => `round ${round} is handed out with parameters that do not have its hash`);
       check(reference.models.get(round) === model, "I3", () => `round ${round} is handed out as ${String(model).slice(0, 8)}, it is ${reference.models.get(round)?.slice(0, 8)}`);
       const opened = reference.attempts.get(`${round} ${attempt}`);
       check(opened !== undefined, "attempt", () => `attempt ${attempt} of round ${round} is handed out and was not opened`);
@@ -152,12 +183,11 @@ export class Checker {
       const over = round < reference.round || !reference.isOpen ? this.#closedAt : reference.enough && !this.#listChanges ? this.#enoughAt : Infinity;
       check(over >= this.#schedule.count, "attempt", () => `round ${round} is handed out to ${client} although it takes no more updates`);
     } else if (kind === "done") {
-      check(reference.isDone && fields.model === reference.model && sha256(numbers) === fields.model, "I3", () => `the last model is handed out as ${fields.model}, it is ${reference.isDone ? reference.model : "not there"}`);
+      check(reference.isDone && fields.model === reference.model && frame.digest === fields.model, "I3", () => `the last model is handed out as ${fields.model}, it is ${reference.isDone ? reference.model : "not there"}`);
     }
   }
 
-  #accepted({ kind, fields, numbers }: Frame): void {
-    const digest = sha256(numbers);
+  #accepted({ kind, fields, digest }: Frame): void {
     const { client, round } = fields;
     if (kind === "gather") {
       const found = this.reference.figures.get(`${fields.topic} ${round}`)?.get(client);
@@ -169,21 +199,20 @@ export class Checker {
     }
   }
 
-  #gathered({ topic, round }: Frame["fields"], numbers: Uint8Array): void {
+  #gathered({ fields: { topic, round }, digest }: Frame): void {
     const key = `${topic} ${round}`;
     const clients = this.reference.merged.get(key);
     check(clients !== undefined, "I1", () => `"${key}" is handed out and not merged`);
     const given = clients.map((id) => this.#figures.get(this.reference.figures.get(key)!.get(id)!)!);
     const sum = given.reduce((total, each) => total.map((value, index) => value + each[index]), new Float64Array(given[0].length));
-    check(sha256(sum) === sha256(numbers), "I3", () => `"${key}" is handed out as something else than its sum`);
+    check(sha256(sum) === digest, "I3", () => `"${key}" is handed out as something else than its sum`);
   }
 
   /** A request leaves a client. */
   asks(client: string, process: Process, frame: Uint8Array): void {
     const kind = kindOf(frame);
     if (kind !== "update" && kind !== "gather") return;
-    const { fields, numbers } = parse(frame);
-    const digest = sha256(numbers);
+    const { fields, numbers, digest } = parse(frame);
     if (kind === "gather") return void this.#figures.set(digest, new Float64Array(numbers.slice().buffer));
     this.evaluates(client, process);
     const key = `${client} ${fields.round} ${fields.model}`;

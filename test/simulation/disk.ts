@@ -14,7 +14,7 @@
  *     disk.crash(random(seed, "disk"));                       // mounts from before are dead
  *     await openStore(disk.mount(), { digest });
  *
- * All work is done when a call returns; promises are there for the interface.
+ * All work is done when a call returns; promises are there for the interface, and `calls` does without.
  */
 import type { Disk } from "../../src/federation/disk.ts";
 import type { Random } from "../../src/kernels/random.ts";
@@ -40,6 +40,9 @@ interface Inode {
   shared: boolean;
 }
 
+/** A disk whose operations are over when they return. */
+export type Calls = { readonly [Name in keyof Disk]: (...given: Parameters<Disk[Name]>) => Awaited<ReturnType<Disk[Name]>> };
+
 /** A change of names that is not durable; undefined removes. */
 type Change = readonly (readonly [path: string, inode: Inode | undefined])[];
 
@@ -60,6 +63,12 @@ export class SimulatedDisk {
 
   /** The folder as a process sees it. It is dead after crash() or kill(). */
   mount(): Disk {
+    const calls = this.calls();
+    return Object.fromEntries(Object.entries(calls).map(([name, call]) => [name, async (...given: never[]) => (call as (...given: never[]) => unknown)(...given)])) as unknown as Disk;
+  }
+
+  /** The same, without promises. */
+  calls(): Calls {
     const mount = ++this.#mount;
     const enter = (operation: Operation, path: string): Fault | undefined => {
       if (mount !== this.#mount) throw new Crash(`${operation} "${path}" by a process that is dead`);
@@ -71,26 +80,26 @@ export class SimulatedDisk {
     /** For operations that happen or do not. */
     const begin = (operation: Operation, path: string) => this.#raise(enter(operation, path), operation, path);
     return {
-      list: async (folder) => {
+      list: (folder) => {
         begin("list", folder);
         const prefix = folder === "" ? "" : `${folder}/`;
         return [...this.#names.keys()].filter((path) => path.startsWith(prefix) && !path.includes("/", prefix.length)).map((path) => path.slice(prefix.length));
       },
-      size: async (path) => {
+      size: (path) => {
         begin("size", path);
         return this.#names.get(path)?.length;
       },
-      read: async (path) => {
+      read: (path) => {
         begin("read", path);
         const inode = this.#names.get(path);
         return inode?.bytes.slice(0, inode.length);
       },
-      readAt: async (path, offset, length) => {
+      readAt: (path, offset, length) => {
         begin("readAt", path);
         const inode = this.#need(path, "readAt");
         return inode.bytes.slice(offset, Math.min(offset + length, inode.length));
       },
-      append: async (path, chunks) => {
+      append: (path, chunks) => {
         const fault = enter("append", path);
         const inode = this.#names.get(path) ?? this.#create(path);
         // A write that fails, or that its process does not survive, has done some of its work.
@@ -101,7 +110,7 @@ export class SimulatedDisk {
         }
         this.#raise(fault, "append", path);
       },
-      write: async (path, bytes) => {
+      write: (path, bytes) => {
         const fault = enter("write", path);
         const inode = this.#names.get(path) ?? this.#create(path);
         inode.old ??= inode.bytes.slice(0, inode.synced);
@@ -109,7 +118,7 @@ export class SimulatedDisk {
         inode.length = inode.bytes.length;
         this.#raise(fault, "write", path);
       },
-      sync: async (path) => {
+      sync: (path) => {
         const fault = enter("sync", path);
         const inode = this.#need(path, "sync");
         if (fault === "EIO" || fault === "ENOSPC") inode.holes.push([inode.old ? 0 : inode.synced, inode.length]);
@@ -119,7 +128,7 @@ export class SimulatedDisk {
         }
         this.#raise(fault, "sync", path);
       },
-      syncFolder: async (folder) => {
+      syncFolder: (folder) => {
         begin("syncFolder", folder);
         const inside = (path: string) => path.slice(0, Math.max(0, path.lastIndexOf("/"))) === folder;
         const left: Change[] = [];
@@ -130,16 +139,16 @@ export class SimulatedDisk {
         }
         this.#changes = left;
       },
-      rename: async (from, to) => {
+      rename: (from, to) => {
         begin("rename", from);
         this.#change([[from, undefined], [to, this.#need(from, "rename")]]);
       },
-      remove: async (path) => {
+      remove: (path) => {
         begin("remove", path);
         this.#need(path, "remove");
         this.#change([[path, undefined]]);
       },
-      close: async () => {},
+      close: () => {},
     };
   }
 
@@ -182,9 +191,9 @@ export class SimulatedDisk {
     inode.bytes[bit >>> 3] ^= 1 << (bit & 7);
   }
 
-  /** What reads see, by path: for tests. */
+  /** What reads see, by path: no copies, so to be looked at before anything else happens. */
   files(): Map<string, Uint8Array> {
-    return new Map([...this.#names].map(([path, inode]) => [path, inode.bytes.slice(0, inode.length)]));
+    return new Map([...this.#names].map(([path, inode]) => [path, inode.bytes.subarray(0, inode.length)]));
   }
 
   #create(path: string): Inode {

@@ -10,6 +10,7 @@ import type { Digest } from "../../src/federation/clock.ts";
 import type { Disk } from "../../src/federation/disk.ts";
 import type { Exchange } from "../../src/federation/exchange.ts";
 import { guard } from "../../src/federation/guard.ts";
+import { HEADER_BYTES, readJournal } from "../../src/federation/journal.ts";
 import { Orchestrator } from "../../src/federation/orchestrator.ts";
 import { diskOutbox } from "../../src/federation/outbox.ts";
 import type { Roster } from "../../src/federation/roster.ts";
@@ -45,6 +46,8 @@ interface Factory {
 interface Flip {
   readonly path: string;
   readonly bit: number;
+  /** In the last segment, and a record behind it says that it was durable: a start that goes on has lost it. */
+  readonly proven: boolean;
 }
 
 export class Federation {
@@ -104,6 +107,11 @@ export class Federation {
     });
   }
 
+  /** How many planned crashes and failures of disks have not happened. */
+  get planned(): number {
+    return [this.#orchestratorHost, this.#aggregatorHost, ...this.#factories.map(({ host }) => host)].reduce((sum, host) => sum + (host?.planned ?? 0), 0);
+  }
+
   /** @throws Violation, or whatever is thrown where nothing should be */
   async run(): Promise<void> {
     const { schedule, swarm, checker } = this;
@@ -120,14 +128,13 @@ export class Federation {
     await schedule.run(() => this.#finished && this.#factories.every(({ done }) => done));
     if (!this.#finished || this.#factories.some(({ done }) => !done)) throw this.#stuck("nothing is left to happen");
     schedule.afterEach();
-    await checker.ended(this.#files(), swarm.keepSegments === null);
+    await checker.ended(this.#diskOf(this.#files()), swarm.keepSegments === null);
   }
 
   // The orchestrator
 
   #startOrchestrator(process: Process, disk: Disk): void {
-    this.#flip();
-    this.#open(process, disk).catch(async (error) => {
+    this.#flip().then(() => this.#open(process, disk)).catch(async (error) => {
       if (!process.alive || process.fenced) return;
       if (error instanceof Violation) return this.#fail(error);
       if (error instanceof DamageError && (await this.#isOtherSlotWhole())) return this.#fail(new Violation("I7", `one damaged snapshot of two stops the start: ${error.message}`));
@@ -141,7 +148,9 @@ export class Federation {
     const { swarm, checker, schedule } = this;
     const digest = this.#digestOf(process);
     const opened = await openStore(disk, { digest, keepSegments: swarm.keepSegments ?? undefined, random: randomOf(`${this.#seed} salt`) });
-    await checker.recovered(this.#files(), swarm.keepSegments === null);
+    const missed = this.#flips.find(({ proven }) => proven);
+    if (missed) throw new Violation("I7", `bit ${missed.bit} of "${missed.path}" has changed, a record behind it says that it was durable, and the start takes it for a torn tail`);
+    await checker.recovered(this.#diskOf(this.#files()), swarm.keepSegments === null);
     const { reference } = checker;
     const { maxSamples, ...policy } = reference.options.policy;
     const orchestrator = await Orchestrator.open({
@@ -174,6 +183,7 @@ export class Federation {
   /** Every reply is looked at when it leaves, and is a moment to die. */
   #watched(orchestrator: Orchestrator, process: Process): (frame: Uint8Array, signal: AbortSignal | undefined, sender?: string) => Promise<Uint8Array> {
     return async (frame, signal, sender) => {
+      if (whole(frame)) this.checker.arrives(frame);
       const reply = await orchestrator.handle(frame, signal, sender);
       if (!process.alive) return never();
       this.#watch(() => this.checker.leaves(frame, reply, process));
@@ -188,12 +198,12 @@ export class Federation {
     };
   }
 
-  #guarded(handle: (frame: Uint8Array, signal: AbortSignal | undefined, sender?: string) => Promise<Uint8Array>, process: Process): Exchange {
+  #guarded(handle: (frame: Uint8Array, signal: AbortSignal | undefined, sender?: string) => Promise<Uint8Array>, process: Process, id = "orchestrator"): Exchange {
     const roster = this.#roster;
     if (!roster) return (frame, signal) => handle(frame, signal);
     return guard(handle, {
-      signer: signerOf("orchestrator"), verify, roster: () => roster, digest, random: randomOf(`${this.#seed} ${process.name}`), log: () => {},
-      wallMs: () => WALL_MS + this.schedule.nowMs + this.#orchestratorWallMs,
+      signer: signerOf(id), verify, roster: () => roster, digest, random: randomOf(`${this.#seed} ${process.name}`), log: () => {},
+      wallMs: () => WALL_MS + this.schedule.nowMs + (id === "orchestrator" ? this.#orchestratorWallMs : 0),
     });
   }
 
@@ -247,6 +257,7 @@ export class Federation {
     const { id, index, samples, host, line } = factory;
     const { swarm, checker } = this;
     const address = index < swarm.members ? this.#aggregatorAddress : this.#orchestratorAddress;
+    const exchange = this.#sealed(id, address.name, process, this.#network.connect(process, line, address), () => factory.wallMs);
     const learner = toyLearner({
       parameters: swarm.parameters, seed: 1000 * index + host.starts, samples, idle: (this.#seed + index) % 7 === 0,
       work: () => new Promise((resolve) => process.clock.after(swarm.trainMs * (0.5 + 0.5 * host.random.uniform()), resolve)),
@@ -254,7 +265,7 @@ export class Federation {
       onEvaluate: () => this.#watch(() => checker.evaluates(id, process)),
     });
     const retry = { clock: process.clock, random: () => host.random.uniform(), firstMs: 200, mostMs: 3000, isFinal: (error: unknown) => error instanceof IdentityError };
-    const client = new FactoryClient({ id, learner, fingerprint: FINGERPRINT, retry, digest, outbox: diskOutbox(disk), exchange: this.#asked(factory, process, this.#sealed(factory, process, this.#network.connect(process, line, address))) });
+    const client = new FactoryClient({ id, learner, fingerprint: FINGERPRINT, retry, digest, outbox: diskOutbox(disk), exchange: this.#asked(factory, process, exchange) });
     const gathered = swarm.gather ? client.gather(TOPIC, Float64Array.of(index + 0.1, samples / 3)) : Promise.resolve();
     gathered.then(() => client.run()).then((parameters) => this.#watch(() => {
       if (!process.alive) return;
@@ -269,11 +280,11 @@ export class Federation {
     });
   }
 
-  #sealed({ id, index }: Factory, process: Process, exchange: Exchange): Exchange {
+  /** @param answers who has to */
+  #sealed(id: string, answers: string, process: Process, exchange: Exchange, wallMs = () => 0): Exchange {
     const roster = this.#roster;
     if (!roster) return exchange;
-    const factory = this.#factories[index];
-    return seal(exchange, { signer: signerOf(id), verify, roster, digest, random: randomOf(`${this.#seed} ${process.name}`), wallMs: () => WALL_MS + this.schedule.nowMs + factory.wallMs });
+    return seal(exchange, { signer: signerOf(id), verify, roster, digest, random: randomOf(`${this.#seed} ${process.name}`), wallMs: () => WALL_MS + this.schedule.nowMs + wallMs(), orchestrator: answers });
   }
 
   /** Every request of a client is looked at when it leaves, every reply when it arrives; each is a moment to die. */
@@ -302,16 +313,16 @@ export class Federation {
     const host = this.#aggregatorHost!;
     const members = this.#factories.slice(0, swarm.members).map(({ id }) => id);
     const retry = { clock: process.clock, random: () => host.random.uniform(), firstMs: 200, mostMs: 3000 };
-    const exchange = this.#network.connect(process, this.#aggregatorLine, this.#orchestratorAddress);
+    const exchange = this.#sealed("line", "orchestrator", process, this.#network.connect(process, this.#aggregatorLine, this.#orchestratorAddress));
     const aggregator = new Aggregator({ id: "line", members, exchange, parameters: swarm.parameters, deadlineMs: 2 * swarm.trainMs, clock: process.clock, retry });
     this.#aggregatorAddress.now = {
       process,
-      handle: async (frame, signal) => {
-        const reply = await aggregator.handle(frame, signal);
+      handle: this.#guarded(async (frame, signal, sender) => {
+        const reply = await aggregator.handle(frame, signal, sender);
         const doom = host.process === process ? host.answer(kindOf(reply)) : undefined;
         if (doom) host.crash("an answer of the aggregator is not sent");
         return process.alive ? reply : never();
-      },
+      }, process, "line"),
     };
   }
 
@@ -391,24 +402,39 @@ export class Federation {
     return new Violation("I8", `${why}, and ${open.join(", ") || "nobody"} is not done; the orchestrator is ${state ? `in round ${state.round}, attempt ${state.attempt}, ${state.phase}, invited ${state.cohort}, has ${Object.keys(state.updates)}` : "down"}`);
   }
 
-  #flip(): void {
+  /** A bit changes while the orchestrator is down. */
+  async #flip(): Promise<void> {
     if (this.#flipsLeft === 0 || !this.#faulty) return;
-    const files = [...this.#orchestratorHost.disk.files()].filter(([, bytes]) => bytes.length > 0).sort(([a], [b]) => (a < b ? -1 : 1));
+    const files = [...this.#files().entries()].filter(([, bytes]) => bytes.length > 0).sort(([a], [b]) => (a < b ? -1 : 1));
     const last = files.map(([path]) => path).filter((path) => path.startsWith("journal-0")).at(-1);
-    if (!last) return;
+    if (!last || this.#flips.some(({ proven }) => proven)) return; // another flip might hit what proves it
     this.#flipsLeft -= 1;
-    const [path, bytes] = files[this.#chaos.integer(files.length)];
+    // There are two snapshots and perhaps many segments.
+    const slots = files.filter(([path]) => path.startsWith("snapshot-"));
+    const among = slots.length > 0 && this.#chaos.uniform() < 0.4 ? slots : files;
+    const [path, bytes] = among[this.#chaos.integer(among.length)];
     // What was written last cannot be told from a torn tail when it is damaged: nothing behind it says that it was durable.
-    const bit = this.#chaos.integer(8 * (path === last ? 4096 : bytes.length));
+    const records = path === last && this.#flips.length === 0 && this.#chaos.uniform() < 0.7 ? await this.#provenRecords(last) : [];
+    const [from, to] = records.length > 0 ? records[this.#chaos.integer(records.length)] : [0, path === last ? 4096 : bytes.length];
+    const bit = 8 * from + this.#chaos.integer(8 * (to - from));
     this.#orchestratorHost.disk.flip(path, bit);
-    this.#flips.push({ path, bit });
+    this.#flips.push({ path, bit, proven: records.length > 0 });
     this.schedule.note(`bit ${bit} of "${path}" flips`);
+  }
+
+  /** Where the records of the last segment lie that a later one proves to have been durable, without their padding. */
+  async #provenRecords(segment: string): Promise<(readonly [from: number, to: number])[]> {
+    const disk = this.#diskOf(this.#files());
+    const records = [];
+    for await (const { sequence, synced, offset, body } of readJournal(disk, [segment], digest)) records.push({ sequence, synced, from: offset, to: offset + HEADER_BYTES + body.length });
+    const proven = Math.max(0, ...records.map(({ synced }) => synced));
+    return records.filter(({ sequence }) => sequence <= proven).map(({ from, to }) => [from, to]);
   }
 
   /** Nothing is damaged but one of two whole snapshots: the other one and the journal have what it said. */
   async #isOtherSlotWhole(): Promise<boolean> {
     if (this.#flips.length !== 1 || !this.#flips[0].path.startsWith("snapshot-")) return false;
-    const { snapshots } = await readStore(this.#files(), { digest });
+    const { snapshots } = await readStore(this.#diskOf(this.#files()), { digest });
     return snapshots.length === 2;
   }
 
@@ -419,15 +445,21 @@ export class Federation {
     return flips.length > 0;
   }
 
-  /** The orchestrator's files as they should be: to be read only. */
-  #files(): Disk {
+  /** The orchestrator's files as they should be: to be looked at before anything else happens. */
+  #files(): Map<string, Uint8Array> {
     const files = this.#orchestratorHost.disk.files();
+    for (const path of new Set(this.#flips.map(({ path }) => path))) files.set(path, files.get(path)!.slice());
     for (const { path, bit } of this.#flips) files.get(path)![bit >>> 3] ^= 1 << (bit & 7);
+    return files;
+  }
+
+  /** To be read only. */
+  #diskOf(files: ReadonlyMap<string, Uint8Array>): Disk {
     return {
       list: async () => [...files.keys()],
       size: async (path: string) => files.get(path)?.length,
-      read: async (path: string) => files.get(path)?.slice(),
-      readAt: async (path: string, offset: number, length: number) => files.get(path)!.slice(offset, offset + length),
+      read: async (path: string) => files.get(path),
+      readAt: async (path: string, offset: number, length: number) => files.get(path)!.subarray(offset, offset + length),
     } as unknown as Disk;
   }
 
@@ -435,7 +467,8 @@ export class Federation {
     const time = (ms: number) => new Date(ms).toISOString().replace(".000", "");
     const valid = { notBefore: time(WALL_MS - DAY_MS), notAfter: time(WALL_MS + DAY_MS) };
     const ids = this.#factories.map(({ id }) => id);
-    return rosterOf(ids, this.swarm.clocks ? { changes: Object.fromEntries(ids.map((id) => [id, valid])) } : {});
+    const changes = this.swarm.clocks ? Object.fromEntries(ids.map((id) => [id, valid])) : {};
+    return rosterOf(ids, { changes: { ...changes, ...(this.swarm.members > 0 && { line: { role: "aggregator" } }) } });
   }
 
   #watch(look: () => void): void {

@@ -56,6 +56,11 @@ export class Host {
     this.disk.fault = (operation, path) => this.#fault(operation, path);
   }
 
+  /** How much of what was planned for it has not happened. */
+  get planned(): number {
+    return this.#crashes.length + this.#faults.length;
+  }
+
   get random(): Random {
     return this.#options.random;
   }
@@ -98,14 +103,14 @@ export class Host {
   /** An answer leaves or arrives. @returns what is to be done: die before, die after */
   answer(kind: string): "before" | "after" | undefined {
     const plan = this.#crashes[0];
-    if (plan?.moment.at !== "answer" || plan.moment.kind !== kind || ++this.#answers < plan.moment.count) return undefined;
+    if (plan?.moment.at !== "answer" || !isOf(plan.moment, kind) || ++this.#answers < plan.moment.count) return undefined;
     return plan.moment.sent ? "after" : "before";
   }
 
   /** An entry has become true, or a frame of this kind has left. @returns whether to die now */
   entry(kind: string): boolean {
     const plan = this.#crashes[0];
-    return plan?.moment.at === "entry" && plan.moment.kind === kind && ++this.#entries >= plan.moment.count;
+    return plan?.moment.at === "entry" && isOf(plan.moment, kind) && ++this.#entries >= plan.moment.count;
   }
 
   /** Die as planned. */
@@ -124,11 +129,17 @@ export class Host {
     });
   }
 
+  /** Whether to die at this operation, and not within it. */
+  #partOfDeath(): "before" | "after" | undefined {
+    const moment = this.#crashes[0]?.moment;
+    return moment?.at === "operation" && moment.part && ++this.#operations >= moment.count ? moment.part : undefined;
+  }
+
   #fault(operation: Operation, path: string): Fault | undefined {
     if (operation === "write" || operation === "rename" || operation === "remove") this.#options.onReplaced?.(path);
     if (!this.process) return undefined;
     const plan = this.#crashes[0];
-    if (plan?.moment.at === "operation" && ++this.#operations >= plan.moment.count) return "crash";
+    if (plan?.moment.at === "operation" && !plan.moment.part && ++this.#operations >= plan.moment.count) return "crash";
     if (this.#full && MUTATIONS.has(operation)) return "ENOSPC";
     const next = this.#faults[0];
     if (!next || ++this.#sinceFault < next.count || (next.fault === "ENOSPC" && !MUTATIONS.has(operation))) return undefined;
@@ -141,36 +152,43 @@ export class Host {
 
   /** The disk as a process sees it: an fsync takes its time, and what the process does not survive it does not hear of. */
   #through(process: Process): Disk {
-    const mount = this.disk.mount();
+    const calls = this.disk.calls();
     const { schedule, syncMs, random } = this.#options;
-    const perform = <T>(name: string, operation: () => Promise<T>): Promise<T> => {
+    const perform = <T>(name: string, operation: () => T): Promise<T> => {
       if (process.fenced) return Promise.reject(new Error(`EIO: ${name}, the disk belongs to another process`));
       if (!process.alive) return NEVER;
-      return operation().then((value) => (process.alive ? value : NEVER), (error) => {
-        if (!process.alive) return NEVER;
-        if (!(error instanceof Crash) || process.fenced) throw error;
+      const part = this.#partOfDeath();
+      try {
+        const value = part === "before" ? undefined : operation();
+        if (!part) return Promise.resolve(value as T);
+        this.crash(`right ${part} ${name}`);
+        return NEVER;
+      } catch (error) {
+        if (!(error instanceof Crash)) return Promise.reject(error);
         this.crash(error.message);
         return NEVER;
-      });
+      }
     };
-    const slowly = (name: string, operation: () => Promise<void>): Promise<void> => {
+    const slowly = (name: string, operation: () => void): Promise<void> => {
       if (syncMs === 0) return perform(name, operation);
       return new Promise((resolve, reject) => {
         schedule.in(syncMs * random.uniform(), `${process.name} ${name}`, () => perform(name, operation).then(resolve, reject), process);
       });
     };
     return {
-      list: (folder) => perform("list", () => mount.list(folder)),
-      size: (path) => perform("size", () => mount.size(path)),
-      read: (path) => perform("read", () => mount.read(path)),
-      readAt: (path, offset, length) => perform("readAt", () => mount.readAt(path, offset, length)),
-      append: (path, chunks) => perform("append", () => mount.append(path, chunks)),
-      write: (path, bytes) => perform("write", () => mount.write(path, bytes)),
-      sync: (path) => slowly("fsync", () => mount.sync(path)),
-      syncFolder: (folder) => slowly("fsync of folder", () => mount.syncFolder(folder)),
-      rename: (from, to) => perform("rename", () => mount.rename(from, to)),
-      remove: (path) => perform("remove", () => mount.remove(path)),
+      list: (folder) => perform("list", () => calls.list(folder)),
+      size: (path) => perform("size", () => calls.size(path)),
+      read: (path) => perform("read", () => calls.read(path)),
+      readAt: (path, offset, length) => perform("readAt", () => calls.readAt(path, offset, length)),
+      append: (path, chunks) => perform("append", () => calls.append(path, chunks)),
+      write: (path, bytes) => perform("write", () => calls.write(path, bytes)),
+      sync: (path) => slowly("fsync", () => calls.sync(path)),
+      syncFolder: (folder) => slowly("fsync of folder", () => calls.syncFolder(folder)),
+      rename: (from, to) => perform("rename", () => calls.rename(from, to)),
+      remove: (path) => perform("remove", () => calls.remove(path)),
       close: () => Promise.resolve(),
     };
   }
 }
+
+const isOf = ({ kind }: Extract<Moment, { readonly kind: string }>, given: string): boolean => kind === "any" || kind === given;

@@ -94,6 +94,8 @@ export class Reference {
   readonly included = new Map<number, readonly string[]>();
   /** By client, round and the digest of the numbers. */
   readonly fits = new Map<string, Fit>();
+  /** Whose updates had arrived when the attempt became true: the entry that counts them may come behind it. */
+  #onTheirWay: ReadonlySet<string> = new Set();
   /** At some time since the round was opened, as who takes part may change. */
   #hadEnough = false;
   #sums: { readonly client: string; readonly weight: bigint; readonly total: bigint; readonly numbers: ArrayLike<number> | BigInt64Array }[] = [];
@@ -110,12 +112,15 @@ export class Reference {
     this.fits.set(`${fit.client} ${fit.round} ${sha256(fit.numbers)}`, fit);
   }
 
-  /** @throws Violation when it may not be true after the entries before it */
-  apply(entry: Entry): void {
+  /**
+   * @param onTheirWay whose updates have arrived and are not answered
+   * @throws Violation when it may not be true after the entries before it
+   */
+  apply(entry: Entry, onTheirWay: ReadonlySet<string>): void {
     this.entries.push(entry);
     this.keys.push(JSON.stringify(entry));
     switch (entry.kind) {
-      case "opened": return this.#opened(entry);
+      case "opened": return this.#opened(entry, onTheirWay);
       case "update": return this.#updated(entry);
       case "closed": return this.#closed(entry);
       case "contribution": {
@@ -153,7 +158,7 @@ export class Reference {
     return figures;
   }
 
-  #opened({ round, attempt, model, cohort }: Extract<Entry, { kind: "opened" }>): void {
+  #opened({ round, attempt, model, cohort }: Extract<Entry, { kind: "opened" }>, onTheirWay: ReadonlySet<string>): void {
     const { policy, rounds } = this.options;
     if (attempt === 1) {
       check(!this.isOpen && round === this.round + 1 && round <= rounds, "I3", () => `round ${round} is opened after round ${this.round}, ${this.isOpen ? "open" : "closed"}`);
@@ -170,6 +175,7 @@ export class Reference {
     const expected = [...this.updates.keys(), ...drawn].sort();
     check(expected.join() === cohort.join(), "attempt", () => `attempt ${attempt} of round ${round} invites ${cohort}, expected ${expected}`);
     this.attempts.set(`${round} ${attempt}`, { model, cohort });
+    this.#onTheirWay = attempt === 1 ? new Set() : onTheirWay;
     this.models.set(round, model);
     Object.assign(this, { round, attempt, cohort, isOpen: true });
   }
@@ -184,7 +190,7 @@ export class Reference {
       check(this.clients.includes(id), "I7", () => `an update of ${id}, who does not take part`);
       check(!this.updates.has(id), "I2", () => `round ${this.round} has two updates of ${id}`);
       check(!((this.latest.get(id)?.round ?? 0) >= round), "I2", () => `the update of ${id} of round ${round} is counted again in ${this.round}`);
-      check(round < this.round || this.#wasInvited(id), "I2", () => `${id} is not invited to round ${round}`);
+      check(round < this.round || this.#isInvited(id), "attempt", () => `${id} is counted and not invited to attempt ${this.attempt} of round ${round}`);
     }
     const model = this.models.get(round)!;
     if (sum) {
@@ -206,10 +212,9 @@ export class Reference {
     this.#hadEnough ||= this.enough;
   }
 
-  /** To one of the round's attempts: an update may be on its way to the disk while the next is opened. */
-  #wasInvited(id: string): boolean {
-    for (let attempt = 1; attempt <= this.attempt; attempt++) if (this.attempts.get(`${this.round} ${attempt}`)!.cohort.includes(id)) return true;
-    return false;
+  /** To this attempt; or to the one before, if the update was on its way when this one became true. */
+  #isInvited(id: string): boolean {
+    return this.cohort.includes(id) || (this.#onTheirWay.has(id) && this.attempts.get(`${this.round} ${this.attempt - 1}`)!.cohort.includes(id));
   }
 
   /** What the members have made, added up. */

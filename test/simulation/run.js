@@ -4,7 +4,8 @@
  *     npm run simulate -- --seeds 2000            from seed 1 on, each twice
  *     npm run simulate -- --from 77 --seeds 1     one of them, and how it ended
  *     npm run simulate -- --museum                the planted defects, and which seed finds each, of 10,000
- *     npm run simulate -- --museum --only fsync   some of them
+ *     npm run simulate -- --museum --only fsync   some of them; may be given more than once
+ *     npm run simulate -- --every-step            a small federation that dies at each of its steps
  *
  * Ends with 1 where something is not as it should be. docs/simulation.md says how to read it.
  */
@@ -12,12 +13,12 @@ import { parseArgs } from "node:util";
 import { load } from "./bundle.js";
 import { museum } from "./museum.js";
 
-const { values } = parseArgs({ options: { seeds: { type: "string" }, from: { type: "string", default: "1" }, museum: { type: "boolean" }, only: { type: "string" } } });
+const { values } = parseArgs({ options: { seeds: { type: "string" }, from: { type: "string", default: "1" }, museum: { type: "boolean" }, only: { type: "string", multiple: true }, "every-step": { type: "boolean" } } });
 const count = Number(values.seeds ?? 2000), from = Number(values.from);
 if (!Number.isInteger(count) || count < 1) throw new RangeError(`--seeds expected integer >= 1, got ${values.seeds}`);
 if (!Number.isInteger(from)) throw new RangeError(`--from expected integer, got ${values.from}`);
 
-process.exitCode = (await (values.museum ? exhibition() : seeds())) ? 0 : 1;
+process.exitCode = (await (values.museum ? exhibition() : values["every-step"] ? steps() : seeds())) ? 0 : 1;
 
 async function seeds() {
   const { simulate, shrink } = await load();
@@ -44,7 +45,7 @@ async function seeds() {
 
 /** Every planted defect, until a seed finds it. */
 async function exhibition() {
-  const wanted = museum.filter(({ name }) => name.includes(values.only ?? ""));
+  const wanted = museum.filter(({ name }) => (values.only ?? [""]).some((part) => name.includes(part)));
   let found = 0;
   for (const [index, { name, patches }] of wanted.entries()) {
     const { run } = await load(`museum-${index}`, patches);
@@ -55,6 +56,16 @@ async function exhibition() {
   }
   console.log(`${found} of ${wanted.length} found`);
   return found >= (24 / 25) * wanted.length;
+}
+
+/** A death and a failing disk at each step. */
+async function steps() {
+  const { everyStep, run } = await load();
+  const walked = await everyStep(run);
+  for (const { name, steps, failures } of walked) console.log(`${String(steps).padStart(5)} ${name}${failures.map((failure) => `\n      ${failure.split("\n")[0]}`).join("")}`);
+  const count = (of) => walked.reduce((sum, each) => sum + of(each), 0);
+  console.log(`${count(({ steps }) => steps)} steps, ${count(({ failures }) => failures.length)} failed`);
+  return walked.every(({ failures }) => failures.length === 0);
 }
 
 async function explain({ seed, failure, last }, shrink) {

@@ -59,7 +59,9 @@ export class Schedule {
   afterEach = () => {};
   readonly #heap: Scheduled[] = [];
   readonly #random: Random;
-  readonly #last: string[] = [];
+  /** The last lines, in a ring: put into words when somebody asks. */
+  readonly #last: { readonly nowMs: number; readonly text: string; readonly bytes: number; readonly sum: number }[] = [];
+  #notes = 0;
   #order = 0;
   #hash = 0x811c9dc5;
 
@@ -77,12 +79,11 @@ export class Schedule {
   /** A line of the trace, which two runs of a seed must have in common. */
   note(text: string, bytes?: Uint8Array): void {
     // A frame ends with its own checksum, so that of all its bytes is always the same.
-    const line = bytes ? `${text} ${bytes.length} bytes, ${crc32(bytes.subarray(1)).toString(16)}` : text;
-    let hash = this.#hash ^ Math.round(this.nowMs * 1000);
-    for (let at = 0; at < line.length; at++) hash = Math.imul(hash ^ line.charCodeAt(at), 0x01000193);
-    this.#hash = hash;
-    if (this.#last.length === KEPT) this.#last.shift();
-    this.#last.push(`${(this.nowMs / 1000).toFixed(3).padStart(9)} s  ${line}`);
+    const sum = bytes ? crc32(bytes.subarray(1)) : 0;
+    let hash = this.#hash ^ Math.round(this.nowMs * 1000) ^ sum;
+    for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+    this.#hash = Math.imul(hash ^ (bytes?.length ?? 0), 0x01000193);
+    this.#last[this.#notes++ % KEPT] = { nowMs: this.nowMs, text, bytes: bytes?.length ?? -1, sum };
   }
 
   get hash(): number {
@@ -90,7 +91,11 @@ export class Schedule {
   }
 
   get last(): readonly string[] {
-    return this.#last;
+    const from = Math.max(0, this.#notes - KEPT);
+    return Array.from({ length: this.#notes - from }, (_, index) => {
+      const { nowMs, text, bytes, sum } = this.#last[(from + index) % KEPT];
+      return `${(nowMs / 1000).toFixed(3).padStart(9)} s  ${text}${bytes < 0 ? "" : ` ${bytes} bytes, ${sum.toString(16)}`}`;
+    });
   }
 
   /** Until `isOver`, or nothing is left to happen. @throws what an event or afterEach throws */

@@ -8,6 +8,7 @@ import { Violation } from "./reference.ts";
 import { draw, WITHOUT, type Swarm } from "./swarm.ts";
 
 export { draw };
+export { everyStep } from "./steps.ts";
 
 export interface Failure {
   /** An invariant's name, or "crash" for what is thrown where nothing should be. */
@@ -26,10 +27,17 @@ export interface Outcome {
   readonly last: readonly string[];
   readonly acknowledged: number;
   readonly refusals: ReadonlyMap<string, number>;
+  /** SHA-256 of the last parameters. */
+  readonly model: string;
+  /** How many planned crashes and failures of disks were not reached. */
+  readonly planned: number;
 }
 
-export async function run(seed: number, swarm: Swarm = draw(seed)): Promise<Outcome> {
+/** @param stacks with the stacks of errors, of which a run makes hundreds that nobody reads */
+export async function run(seed: number, swarm: Swarm = draw(seed), stacks = false): Promise<Outcome> {
   recycle();
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = stacks ? 50 : 0;
   const federation = new Federation(seed, swarm);
   const { schedule, checker } = federation;
   let failure: Failure | undefined;
@@ -37,17 +45,20 @@ export async function run(seed: number, swarm: Swarm = draw(seed)): Promise<Outc
     await federation.run();
   } catch (error) {
     failure = error instanceof Violation ? { invariant: error.invariant, message: error.message } : { invariant: "crash", message: String((error as Error).stack) };
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
   }
   return {
     seed, failure, hash: schedule.hash, events: schedule.count, virtualMs: schedule.nowMs, last: [...schedule.last],
     acknowledged: checker.acknowledged.size, refusals: checker.refusals,
+    model: checker.reference.model, planned: federation.planned,
   };
 }
 
 /** Run twice: the same seed, the same trace. */
 export async function simulate(seed: number, swarm: Swarm = draw(seed)): Promise<Outcome> {
   const first = await run(seed, swarm);
-  if (first.failure) return first;
+  if (first.failure) return run(seed, swarm, true);
   const second = await run(seed, swarm);
   if (second.hash === first.hash && !second.failure) return first;
   return { ...second, failure: second.failure ?? { invariant: "repeat", message: `the same seed took another way: ${first.events} events, then ${second.events}` } };

@@ -38,6 +38,17 @@ describe("a simulated federation", () => {
   });
 });
 
+describe("a small federation", () => {
+  test("that dies, or whose disk fails, at each of its steps ends as if nothing had happened", async () => {
+    const { everyStep, run } = await load("test-steps");
+    const walked = await everyStep(run);
+    expect(walked.flatMap(({ failures }) => failures)).toEqual([]);
+    // Three rounds: each has its snapshot, its entries and its answers.
+    for (const { name, steps } of walked) expect(steps, name).toBeGreaterThanOrEqual(3 * (name.startsWith("client") ? 4 : 7));
+    expect(walked.length).toBe(24);
+  });
+});
+
 describe("the museum", () => {
   test.each(museum)("has a place in the source for: $name", ({ patches }) => {
     for (const { file, find, replace } of patches) {

@@ -10,12 +10,12 @@ import { random } from "../../src/kernels/random.ts";
 export type Moment =
   /** Of virtual time. */
   | { readonly at: "time"; readonly ms: number }
-  /** In the middle of the process's n-th operation on its disk from now on. */
-  | { readonly at: "operation"; readonly count: number }
+  /** In the middle of the process's n-th operation on its disk from now on, or right before or after it. */
+  | { readonly at: "operation"; readonly count: number; readonly part?: "before" | "after" }
   /** Right before or right after the n-th answer of this kind leaves or arrives. */
-  | { readonly at: "answer"; readonly kind: "accepted" | "model" | "gathered"; readonly count: number; readonly sent: boolean }
+  | { readonly at: "answer"; readonly kind: "accepted" | "model" | "gathered" | "any"; readonly count: number; readonly sent: boolean }
   /** When the n-th entry of this kind has become true. */
-  | { readonly at: "entry"; readonly kind: "opened" | "update" | "closed"; readonly count: number };
+  | { readonly at: "entry"; readonly kind: "opened" | "update" | "closed" | "any"; readonly count: number };
 
 export interface CrashPlan {
   readonly moment: Moment;
@@ -100,11 +100,11 @@ export function draw(seed: number): Swarm {
   const { uniform, integer } = random(seed, "swarm");
   const chance = (share: number) => uniform() < share;
   const between = (least: number, most: number) => least + integer(most - least + 1);
-  /** Small numbers are the most frequent. */
-  const few = (least: number, most: number) => least + Math.floor((most - least + 1) * uniform() ** 4);
+  /** Small numbers are the most frequent: most defects need few, and what is spared there is more seeds. */
+  const few = (least: number, most: number, power = 4) => least + Math.floor((most - least + 1) * uniform() ** power);
   const times = <T>(count: number, make: () => T): T[] => Array.from({ length: count }, make);
 
-  const clients = few(2, 12);
+  const clients = few(2, 12, 6);
   const float32 = chance(0.08);
   const faultsMs = between(3000, 20_000);
   const moment = (): Moment => {
@@ -121,9 +121,9 @@ export function draw(seed: number): Swarm {
   const members = !float32 && chance(0.15) ? between(1, clients) : 0;
   const deadlineMs = chance(0.75) ? between(500, 6000) : null;
   const cohort = chance(0.35) ? between(1, clients) : null;
-  return {
+  const swarm: Swarm = {
     clients,
-    rounds: few(1, 8),
+    rounds: few(1, 8, 5),
     parameters: chance(0.7) ? 16 : between(17, 64),
     arithmetic: float32 ? "float32" : "lattice",
     policy: {
@@ -136,7 +136,7 @@ export function draw(seed: number): Swarm {
     },
     maxSamples: between(50, 1000),
     members,
-    seal: members === 0 && chance(0.12),
+    seal: members === 0 ? chance(0.12) : random(seed, "sealed line").uniform() < 0.15,
     gather: chance(0.15),
     keepSegments: chance(0.3) ? between(0, 2) : null,
     trainMs: chance(0.5) ? 50 : between(50, 3000),
@@ -162,4 +162,7 @@ export function draw(seed: number): Swarm {
     clocks: chance(0.2),
     enrol: chance(0.1),
   };
+  // Segments are removed from the third snapshot on, and what is wrong with that shows after a power failure or with a damaged snapshot.
+  const removes = swarm.keepSegments !== null && (swarm.flips > 0 || swarm.crashes.some(({ power }) => power));
+  return removes ? { ...swarm, rounds: Math.max(4, swarm.rounds), keepSegments: 0 } : swarm;
 }
