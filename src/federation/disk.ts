@@ -18,8 +18,8 @@ export interface Disk {
   size(path: string): Promise<number | undefined>;
   /** The whole file; undefined: no such file. */
   read(path: string): Promise<Uint8Array | undefined>;
-  /** `length` bytes from `offset`, fewer where the file ends. */
-  readAt(path: string, offset: number, length: number): Promise<Uint8Array>;
+  /** `length` bytes from `offset`, fewer where the file ends; in `memory`, where that is given and used. */
+  readAt(path: string, offset: number, length: number, memory?: ArrayBuffer): Promise<Uint8Array>;
   /** Makes the file if there is none. Not durable; after an error any part may have been written. */
   append(path: string, chunks: readonly Uint8Array[]): Promise<void>;
   /** The whole file anew. Not durable, and may be torn: neither the old content nor the new. */

@@ -339,6 +339,7 @@ export class Reader {
   readonly #disk: Disk;
   #start = 0;
   #piece = new Uint8Array(0);
+  #memory = new ArrayBuffer(0);
 
   private constructor(disk: Disk, path: string, size: number) {
     this.#disk = disk;
@@ -353,8 +354,11 @@ export class Reader {
   /** Bytes that the file has, valid until the next call. */
   async at(offset: number, length: number): Promise<Uint8Array> {
     if (offset < this.#start || offset + length > this.#start + this.#piece.length) {
-      this.#piece = new Uint8Array(0); // let it go before the next is there
-      this.#piece = await this.#disk.readAt(this.path, offset, Math.min(Math.max(length, PIECE_BYTES), this.size - offset)) as Uint8Array<ArrayBuffer>;
+      const bytes = Math.min(Math.max(length, PIECE_BYTES), this.size - offset);
+      // The same memory for all pieces: a journal of a gigabyte is otherwise as much garbage.
+      if (this.#memory.byteLength < bytes) this.#memory = new ArrayBuffer(bytes);
+      this.#piece = new Uint8Array(0);
+      this.#piece = await this.#disk.readAt(this.path, offset, bytes, this.#memory) as Uint8Array<ArrayBuffer>;
       this.#start = offset;
       if (this.#piece.length < length) throw new RangeError(`${this.path}: expected ${length} bytes from byte ${offset}, got ${this.#piece.length}; something else changes the file`);
     }

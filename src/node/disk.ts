@@ -50,10 +50,10 @@ export function nodeDisk(folder: string): Disk {
       const bytes = await orUndefined(readFile(at(path)));
       return bytes && new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
     },
-    readAt: async (path, offset, length) => {
+    readAt: async (path, offset, length, memory) => {
       const file = await open(at(path), "r");
       try {
-        const bytes = new Uint8Array(length);
+        const bytes = memory && memory.byteLength >= length ? new Uint8Array(memory, 0, length) : new Uint8Array(length);
         let count = 0;
         for (let read = 1; read > 0 && count < length; count += read) ({ bytesRead: read } = await file.read(bytes, count, length - count, offset + count));
         return bytes.subarray(0, count);
