@@ -86,6 +86,7 @@ test("a finished run keeps no checkpoint, and is finished only with its summary"
 test("a folder with other files is foreign", () => {
   writeFileSync(join(root, "thesis.tex"), "");
   expect(readFolder(root)).toEqual({ kind: "foreign", found: "thesis.tex" });
+});
 
 test("an orchestrator's folder is told from a run's", () => {
   mkdirSync(join(root, "journal"));
@@ -93,7 +94,6 @@ test("an orchestrator's folder is told from a run's", () => {
   writeFileSync(join(root, "rounds.jsonl"), `{"round":1}\n`);
   expect(readFolder(root)).toEqual({ kind: "foreign", found: "journal" });
   expect(() => readRun(root, "")).toThrow(/holds what an orchestrator knows, not one run; at the end its model is there, as model\.safetensors and model\.onnx/);
-});
 });
 
 test("a file is replaced as a whole or stays as it was", () => {
