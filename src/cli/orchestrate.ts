@@ -63,7 +63,7 @@ const LINGER_MS = 3_000;
 const ROSTER_POLL_MS = 2_000;
 
 export async function orchestrate(configFile: string, options: OrchestrateOptions, io: Io): Promise<number> {
-  const config = readConfig(configFile, io);
+  const { config, text: configText } = readConfig(configFile, io);
   if (options.listen === undefined && options.nats === undefined) throw new RangeError("expected --listen HOST:PORT, or --nats URL, or both");
   const address = options.listen === undefined ? undefined : addressOf(options.listen);
   const origins = checkOrigins(options.allowOrigin ?? [], "--allow-origin");
@@ -94,7 +94,7 @@ export async function orchestrate(configFile: string, options: OrchestrateOption
     const running = orchestrator;
     closing.push(async () => running.stop());
     watchers.results.read = () => running;
-    writeWhole(join(state, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
+    writeWhole(join(state, "config.json"), configText); // as it was given, so that it can be given again
     const handle = identity ? guarded(running, identity, watchers) : running.handle;
     closing.push(...(await serve({ orchestrator: running, handle, standing, address, certificate, origins, config }, watchers)));
     if (identity) closing.push(watchMembers(identity, running, log));
@@ -141,16 +141,17 @@ async function serve({ orchestrator, handle, standing, address, certificate, ori
   return closing;
 }
 
-function readConfig(file: string, io: Io): FederationConfig {
+function readConfig(file: string, io: Io): { readonly config: FederationConfig; readonly text: string } {
   const path = resolvePath(io.directory, file);
   if (!existsSync(path)) throw new RangeError(`${file}: no such file; make one with: millwright configure <task> > ${file}`);
+  const text = readFileSync(path, "utf8");
   let json: unknown;
   try {
-    json = JSON.parse(readFileSync(path, "utf8"));
+    json = JSON.parse(text);
   } catch (error) {
     throw new RangeError(`${file}: expected JSON (${(error as Error).message})`);
   }
-  return parseConfig(json, file);
+  return { config: parseConfig(json, file), text };
 }
 
 /** "8443", ":8443", "127.0.0.1:8443" or "[::1]:8443" */

@@ -64,6 +64,10 @@ describe("a federation of real processes", () => {
     expect(logged).toContainEqual(expect.objectContaining({ client: "gone", reason: "revoked" }));
   });
 
+  test("keeps the configuration as it was given, to be given again", () => {
+    expect(readFileSync(scene.path("state", "config.json"), "utf8")).toBe(readFileSync(scene.path("config.json"), "utf8"));
+  });
+
   test("shows its status to who knows the certificate by its fingerprint", async () => {
     expect(status.map(({ code }) => code)).toEqual([0, 2]);
     expect(status[0].text).toMatch(/^trial  round \d\/8  /);
