@@ -9,8 +9,10 @@
 import { createServer as createHttp, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from "node:http";
 import { createServer as createHttps } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Unanswered, type PartedExchange } from "../federation/exchange.ts";
 import { EXCHANGE_PATH } from "../federation/http.ts";
+import { saysNonsense } from "../federation/nonsense.ts";
 import { Bodies, BodyError, type Body } from "./bodies.ts";
 import { Connections, type Connection } from "./connections.ts";
 import type { Log } from "./log.ts";
@@ -27,6 +29,8 @@ export interface ServerLimits {
   readonly graceMs?: number;
   /** A request that is not answered after this long, 1 s, counts as a long poll: its bytes hold no place among the bodies. */
   readonly holdMs?: number;
+  /** What is no message is answered after this long, 1 s: whoever sends nothing else costs little, and who was damaged on the way asks again a moment later. */
+  readonly nonsenseMs?: number;
   /** Open connections; one more closes the one that has been idle longest, or is closed itself. Default: 2,048. */
   readonly connections?: number;
   /** Bytes of a request's head, 16,384, and the time for it to arrive, 10 s. */
@@ -65,7 +69,7 @@ export interface Serving {
 }
 
 const DEFAULTS = {
-  bodies: 32, bytesPerS: 16_000, graceMs: 2_000, holdMs: 1_000, connections: 2_048, headBytes: 16_384, headMs: 10_000, idleMs: 75_000, closeMs: 5_000,
+  bodies: 32, bytesPerS: 16_000, graceMs: 2_000, holdMs: 1_000, nonsenseMs: 1_000, connections: 2_048, headBytes: 16_384, headMs: 10_000, idleMs: 75_000, closeMs: 5_000,
 };
 /** A request that is not whole after this long is given up, whoever waits. */
 const REQUEST_MS = 300_000;
@@ -236,6 +240,7 @@ class ExchangeServer {
       this.#arriving.delete(ending);
       this.#figures.received.add(body.length);
       const reply = await this.#ask(body, ending);
+      if (reply && saysNonsense(reply)) await sleep(this.#limits.nonsenseMs);
       if (response.closed) return;
       this.#figures.sent.add(reply ? lengthOf(reply) : 0);
       await this.#send(visit, reply ? 200 : 204, reply, { "content-type": "application/octet-stream" });

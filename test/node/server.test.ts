@@ -8,6 +8,7 @@ import { connect as connectTls } from "node:tls";
 import { afterEach, describe, expect, test } from "vitest";
 import { Unanswered, type Exchange } from "../../src/federation/exchange.ts";
 import { httpExchange } from "../../src/federation/http.ts";
+import { encode } from "../../src/federation/message.ts";
 import { nodeFetch } from "../../src/node/fetch.ts";
 import { serveExchange, type ServeOptions, type ServerLimits, type Serving } from "../../src/node/server.ts";
 
@@ -248,6 +249,21 @@ describe("bodies in memory", () => {
     await until(2);
     expect(flushed).toBe(true);
     expect(asked[1].request).toHaveLength(50_000_000);
+  });
+
+  test("what is no message is answered after those that came later, and holds no place meanwhile", async () => {
+    const refusal = encode({ kind: "refused", task: "local", fingerprint: "ab".repeat(8), code: "frame", reason: "damaged" });
+    const { url } = await serve(async (request) => (request.length > 50_000 ? refusal : request), { limits: { bodies: 1, nonsenseMs: 500 } });
+    const order: number[] = [];
+    const ask = async (bytes: number) => {
+      const reply = await httpExchange(url)(new Uint8Array(bytes));
+      order.push(bytes);
+      return reply;
+    };
+    const nonsense = ask(60_000);
+    for (let times = 0; times < 3; times++) await ask(40_000);
+    expect(await nonsense).toEqual(refusal);
+    expect(order).toEqual([40_000, 40_000, 40_000, 60_000]);
   });
 
   test("a request that waits long makes room, and so does one whose client leaves once handle is done", async () => {
