@@ -11,7 +11,7 @@ export interface Place {
   readonly domain?: string;
 }
 
-/** The most bytes in one message; more go through the object store, in chunks of this. */
+/** The most bytes in one message; of a longer reply the rest is an object, in chunks of this. */
 export const INLINE_BYTES = 512 * 1024;
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -42,7 +42,7 @@ export const announceSubject = (task: string): string => `millwright.${tokenOf("
 /** Where the journal's copy goes. */
 export const journalSubject = (task: string): string => `millwright.${tokenOf("task", task)}.journal`;
 
-/** The stream of announcements, the bucket of large frames and the bucket with the lease: of three kinds, so one name. */
+/** The stream of announcements, the bucket of large replies and the bucket with the lease: of three kinds, so one name. */
 export const streamName = (task: string): string => `millwright-${tokenOf("task", task)}`;
 
 /** The stream with the journal's copy, and the bucket of its large bodies. */

@@ -240,7 +240,10 @@ class ExchangeServer {
       this.#arriving.delete(ending);
       this.#figures.received.add(body.length);
       const reply = await this.#ask(body, ending);
-      if (reply && saysNonsense(reply)) await sleep(this.#limits.nonsenseMs);
+      if (reply && saysNonsense(reply)) {
+        connection.rest(); // it makes room, if need be, while it waits
+        await sleep(this.#limits.nonsenseMs, undefined, { ref: false });
+      }
       if (response.closed) return;
       this.#figures.sent.add(reply ? lengthOf(reply) : 0);
       await this.#send(visit, reply ? 200 : 204, reply, { "content-type": "application/octet-stream" });

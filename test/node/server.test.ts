@@ -266,6 +266,19 @@ describe("bodies in memory", () => {
     expect(order).toEqual([40_000, 40_000, 40_000, 60_000]);
   });
 
+  test("a connection that waits for such an answer makes room for another", async () => {
+    const refusal = encode({ kind: "refused", task: "local", fingerprint: "ab".repeat(8), code: "frame", reason: "damaged" });
+    let came = () => {};
+    const nonsenseCame = new Promise<void>((resolve) => (came = resolve));
+    const { url, logged } = await serve(async (request) => (request.length > 50_000 ? (came(), refusal) : request), { limits: { connections: 1, nonsenseMs: 60_000 } });
+    const nonsense = httpExchange(url)(new Uint8Array(60_000)).then(() => "answered", () => "closed");
+    await nonsenseCame;
+    await new Promise(setImmediate);
+    expect(await httpExchange(url)(bytes(40_000))).toEqual(bytes(40_000));
+    expect(await nonsense).toBe("closed");
+    expect(logged).toContainEqual(expect.objectContaining({ event: "connection closed", fields: expect.objectContaining({ reason: "crowded" }) }));
+  });
+
   test("a request that waits long makes room, and so does one whose client leaves once handle is done", async () => {
     const { handle, asked, until } = waiting();
     const { url } = await serve(handle, { limits: { bodies: 1, holdMs: 30 } });
